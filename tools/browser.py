@@ -1,0 +1,91 @@
+"""A headless Chromium and a little web server, for the browser checks and the screenshots."""
+
+import contextlib
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
+MAC = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+       "/Applications/Chromium.app/Contents/MacOS/Chromium"]
+
+
+def find_chromium(playwright):
+    """Path of a Chromium: $CHROMIUM, the system's, Playwright's own, Debian's package."""
+    if path := os.environ.get("CHROMIUM"):
+        if not Path(path).exists():
+            raise RuntimeError(f"CHROMIUM names no file: {path}")
+        return path
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    for path in [*MAC, playwright.chromium.executable_path]:
+        if Path(path).exists():
+            return path
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        print("no Chromium on this machine: installing Debian's package chromium", flush=True)
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for args in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "chromium"]):
+            subprocess.run(["apt-get", *args], env=env, stdout=subprocess.DEVNULL)
+        if path := shutil.which("chromium"):
+            return path
+    raise RuntimeError(
+        "The browser checks need a Chromium and found none. Install Chromium or Chrome, or run "
+        "`.venv/bin/python -m playwright install chromium`, or set CHROMIUM to its path.")
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map,
+                      ".js": "text/javascript", ".woff": "font/woff", ".woff2": "font/woff2"}
+
+    def log_message(self, *args):
+        pass
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "max-age=600")
+        super().end_headers()
+
+
+@contextlib.contextmanager
+def serve(folder):
+    """Serve `folder` on a free local port; the value is the base address."""
+    handler = functools.partial(_Handler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def chromium():
+    """A running headless Chromium (Playwright's browser object)."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def settled(page, address):
+    """Open `address` and wait until mathematics, fonts and widgets are there."""
+    page.goto(address, wait_until="load")
+    page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise;"
+                  " await document.fonts.ready; }")
+    views = 'script[type="application/vnd.jupyter.widget-view+json"]'
+    page.wait_for_function(
+        "s => document.querySelectorAll('.widget-subarea > *').length"
+        " >= document.querySelectorAll(s).length", arg=views, timeout=20_000)
