@@ -1,0 +1,137 @@
+"""Checked conversion of what a caller passes in; the messages say how to mend it."""
+
+import math
+
+import numpy as np
+
+from .architecture import LCN
+from .errors import InputError
+
+FLOAT = np.dtype(np.float64)
+
+
+def as_net(net):
+    if not isinstance(net, LCN):
+        raise InputError(
+            f"net: expected an LCN (the architecture comes first), got {type(net).__name__}"
+        )
+    return net
+
+
+def as_real(value, name):
+    """`value` as a float64 array with finite entries; InputError otherwise."""
+    if type(value) is np.ndarray and value.dtype == FLOAT:
+        a = value
+    else:
+        try:
+            a = np.asarray(value)
+            if a.dtype.kind not in "biuf":  # complex, strings, ragged lists, ...
+                a = np.array(value, dtype=object)
+                if a.dtype.kind == "O" and any(isinstance(x, complex) for x in a.flat):
+                    raise TypeError
+            a = np.asarray(a, dtype=FLOAT)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"{name}: expected an array of real numbers, got {type(value).__name__}; "
+                "convert it with numpy.asarray(..., dtype=float)"
+            ) from None
+    # One sum is much cheaper than isfinite on every entry; the slow look only on doubt.
+    flat = a.reshape(-1)
+    if not math.isfinite(flat.dot(flat)) and not np.isfinite(a).all():
+        bad = tuple(int(n) for n in np.argwhere(~np.isfinite(a))[0])
+        raise InputError(
+            f"{name}: expected finite entries, got {a[bad]} at index {bad}; remove or replace it"
+        )
+    return a
+
+
+def as_filters(net, filters, name="filters"):
+    """`filters` as a list of H float64 arrays of shape (*batch, *k_i), one batch for all.
+
+    Raises
+    ------
+    InputError
+        On a wrong count, trailing shape, batch shape, type or a non-finite entry.
+    """
+    as_net(net)
+    try:
+        n = len(filters)
+    except TypeError:
+        raise InputError(
+            f"{name}: expected a sequence of {net.depth} arrays, got {type(filters).__name__}"
+        ) from None
+    if n != net.depth:
+        raise InputError(f"{name}: expected {net.depth} arrays, one for each layer, got {n}")
+    ndim, batch, out = net.ndim, None, []
+    for i, (w, k) in enumerate(zip(filters, net.filter_shapes)):
+        w = as_real(w, f"{name}[{i}]")
+        shape = w.shape
+        lead = shape[: len(shape) - ndim]
+        if len(shape) < ndim or shape[len(lead) :] != k:
+            raise InputError(
+                f"{name}[{i}]: expected shape (*batch, {', '.join(map(str, k))}), got {shape}; "
+                f"the last {ndim} axes are the filter"
+            )
+        if batch is None:
+            batch = lead
+        elif lead != batch:
+            raise InputError(
+                f"{name}[{i}]: expected the batch axes {batch} of {name}[0], got {lead}; "
+                "use numpy.broadcast_to to give every layer the same batch axes"
+            )
+        out.append(w)
+    return out
+
+
+def as_end_to_end(net, v, name="v"):
+    """`v` as a float64 array of shape (*batch, *k), or InputError."""
+    as_net(net)
+    v = as_real(v, name)
+    k = net.end_to_end_shape
+    if v.ndim < net.ndim or v.shape[v.ndim - net.ndim :] != k:
+        raise InputError(
+            f"{name}: expected shape (*batch, {', '.join(map(str, k))}), the end-to-end shape of "
+            f"the network, got {v.shape}"
+        )
+    return v
+
+
+def same_batch(net, array, batch, name, of="filters"):
+    """InputError unless the leading axes of `array` (shape (*batch, *k)) are `batch`."""
+    lead = array.shape[: array.ndim - net.ndim]
+    if lead != batch:
+        raise InputError(
+            f"{name}: expected the batch axes {batch} of {of}, got {lead}; use "
+            "numpy.broadcast_to to match them"
+        )
+
+
+def as_invariants(net, invariants, batch=None, name="invariants"):
+    """`invariants` as float64, shape (*batch, H-1); broadcast to `batch` when it is given."""
+    d = as_real(invariants, name)
+    want = net.depth - 1
+    if d.ndim < 1 or d.shape[-1] != want:
+        raise InputError(
+            f"{name}: expected shape (..., {want}), one number between each layer and the next, "
+            f"got {d.shape}"
+        )
+    if batch is None:
+        return d
+    try:
+        return np.broadcast_to(d, (*batch, want))
+    except ValueError:
+        raise InputError(
+            f"{name}: expected leading axes that broadcast to the batch axes {batch}, "
+            f"got {d.shape[:-1]}"
+        ) from None
+
+
+def finite_result(a, what):
+    """`a` unless it overflowed: an InputError in place of a silent inf or NaN."""
+    flat = a.reshape(-1)
+    if not math.isfinite(flat.dot(flat)) and not np.isfinite(a).all():
+        raise InputError(
+            f"{what} overflows double precision; rescale the filters first "
+            "(their norms multiply up to the norm of the result)"
+        )
+    return a

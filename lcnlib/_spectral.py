@@ -1,0 +1,301 @@
+"""Evaluate, multiply, interpolate: the one computation behind every D, stride and batch.
+
+The product of the polynomials p_i(x^{S_i}) is taken at the points of an N-grid of roots of
+unity with N >= k on every axis, so that the product is determined by its values (S1).  Only
+half of the last axis is kept, because the coefficients are real.  Arrays of values have shape
+(H, B, M): layers, flattened batch, M points.  `DensePlan` evaluates and interpolates by
+matrix products, `FFTPlan` by fast Fourier transforms; they have the same methods.
+"""
+
+from functools import cached_property, lru_cache
+from math import prod
+
+import numpy as np
+from scipy import fft
+
+# Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
+# round as little as it does; longer sums would lose digits.
+DENSE_LIMIT = 64
+# Up to this many values all layers go through one FFT call; above, one at a time saves memory.
+STACK_LIMIT = 1 << 17
+
+
+@lru_cache(maxsize=128)
+def plan(net, kind=None):
+    """The plan of an architecture, made once; `kind` forces "dense" or "fft"."""
+    if kind is None:
+        kind = "dense" if prod(net.end_to_end_shape) <= DENSE_LIMIT else "fft"
+    return {"dense": DensePlan, "fft": FFTPlan}[kind](net)
+
+
+def cofactor_values(w):
+    """Values of the H cofactors from the values of the H factors, both (H, B, M).
+
+    Prefix and suffix products: no division, so zeros of a factor do no harm.  The last
+    cofactor times the last factor is the end-to-end polynomial.
+    """
+    depth = len(w)
+    c = np.empty_like(w)
+    if depth == 1:
+        c[0] = 1.0
+        return c
+    c[1] = w[0]
+    for i in range(2, depth):
+        np.multiply(c[i - 1], w[i - 1], out=c[i])
+    suffix = w[-1]
+    for i in range(depth - 2, 0, -1):
+        c[i] *= suffix
+        suffix = suffix * w[i]
+    c[0] = suffix
+    return c
+
+
+def _support(size, shapes_and_strides):
+    """Which of `size` coefficients a product of lattice-supported polynomials can reach."""
+    mask = np.zeros(size, dtype=bool)
+    reach = {0}
+    for k, s in shapes_and_strides:
+        reach = {a + s * j for a in reach for j in range(k)} if k > 1 else reach
+    mask[list(reach)] = True
+    return mask
+
+
+class _Plan:
+    """What the two plans share: sizes, packing, supports and index tables."""
+
+    def __init__(self, net):
+        self.net = net
+        self.shape = net.end_to_end_shape
+        self.sizes = [prod(k) for k in net.filter_shapes]
+        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)]).tolist()
+        self.parts = [slice(a, b) for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+
+    def pack(self, ws):
+        """List of (*batch, *k_i) -> one (B, P) array."""
+        if ws[0].ndim == self.net.ndim:
+            return np.concatenate([w.reshape(-1) for w in ws])[None]
+        b = prod(ws[0].shape[: -self.net.ndim])
+        return np.concatenate([w.reshape(b, n) for w, n in zip(ws, self.sizes)], axis=1)
+
+    def unpack(self, theta, batch):
+        """(B, P) -> list of (*batch, *k_i)."""
+        return [
+            theta[:, p].reshape(batch + k) for p, k in zip(self.parts, self.net.filter_shapes)
+        ]
+
+    def _axis_terms(self, axis, skip=None):
+        net = self.net
+        return [
+            (k[axis], s[axis])
+            for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides))
+            if i != skip
+        ]
+
+    def _grid_mask(self, skip=None):
+        """Coefficients on the k-grid that v (or the cofactor of layer `skip`) can reach."""
+        mask = np.ones((), dtype=bool)
+        for a, n in enumerate(self.shape):
+            mask = np.logical_and.outer(mask, _support(n, self._axis_terms(a, skip)))
+        return mask
+
+    @cached_property
+    def support(self):
+        """Flat mask of the end-to-end coefficients, or None when all can be non-zero."""
+        mask = self._grid_mask().reshape(-1)
+        return None if mask.all() else mask
+
+    @cached_property
+    def cofactor_supports(self):
+        """(H, |k|) mask of the coefficients of each cofactor on the k-grid."""
+        return np.stack([self._grid_mask(i).reshape(-1) for i in range(self.net.depth)])
+
+    @cached_property
+    def jacobian_index(self):
+        """(|k|, P) table into the flat (H |k| + 1) cofactor coefficients; the last is zero.
+
+        Column (i, j) of the Jacobian is the cofactor c_i shifted by S_i j.
+        """
+        net, size = self.net, prod(self.shape)
+        n = np.indices(self.shape).reshape(net.ndim, -1)
+        columns = []
+        for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides)):
+            shift = np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
+            source = n[:, :, None] - shift[:, None, :]
+            inside = (source >= 0).all(axis=0)
+            flat = np.ravel_multi_index(np.where(inside, source, 0), self.shape)
+            inside &= self.cofactor_supports[i][flat]
+            columns.append(np.where(inside, flat + i * size, net.depth * size))
+        return np.ascontiguousarray(np.concatenate(columns, axis=1))
+
+    def mask(self, v):
+        """Set the unreachable coefficients of (..., |k|) to an exact zero, in place."""
+        if self.support is not None:
+            v[..., ~self.support] = 0.0
+        return v
+
+    def cofactor_coefficients(self, c):
+        """Coefficients on the k-grid from the values (H, B, M) -> (H, B, |k|)."""
+        depth, b, m = c.shape
+        out = self.coefficients(c.reshape(depth * b, m)).reshape(depth, b, -1)
+        out *= self.cofactor_supports[:, None, :]
+        return out
+
+
+class DensePlan(_Plan):
+    """Evaluation and interpolation as real matrix products; for small filters."""
+
+    # A block-diagonal matrix does all layers in one product while it is this small.
+    BLOCK_LIMIT = 40_000
+
+    def __init__(self, net):
+        super().__init__(net)
+        grid = self.shape  # N = k: the fewest points
+        half = grid[:-1] + (grid[-1] // 2 + 1,)
+        m = np.indices(half).reshape(net.ndim, -1)
+        self.n_values = m.shape[1]
+        # Real coefficients: the dropped half of the spectrum is the conjugate of the rest.
+        last = m[-1]
+        self.weights = np.where((last == 0) | (2 * last == grid[-1]), 1.0, 2.0) / prod(grid)
+        layers = [
+            self._matrix(np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None], m)
+            for k, s in zip(net.filter_shapes, net.cumulative_strides)
+        ]
+        self.analysis = self._matrix(np.indices(grid).reshape(net.ndim, -1), m)
+        w2 = np.repeat(self.weights, 2)
+        self.synthesis = np.ascontiguousarray((self.analysis * w2).T)
+        self.layer_evaluation = layers
+        self.layer_sampling = [np.ascontiguousarray((e * w2).T) for e in layers]
+        width = 2 * self.n_values
+        self.block = self.offsets[-1] * net.depth * width <= self.BLOCK_LIMIT
+        if self.block:
+            self.evaluation = np.zeros((self.offsets[-1], net.depth * width))
+            self.sampling = np.zeros((net.depth * width, self.offsets[-1]))
+            for i, (p, e) in enumerate(zip(self.parts, layers)):
+                columns = slice(i * width, (i + 1) * width)
+                self.evaluation[p, columns] = e
+                self.sampling[columns, p] = self.layer_sampling[i]
+
+    def _matrix(self, points, m):
+        """exp(-2 pi i <j, m> / N), real and imaginary parts interleaved: (points, 2M)."""
+        grid = self.shape
+        common = int(np.lcm.reduce(grid))
+        # The phase is reduced in integers, so that every entry is correctly rounded.
+        phase = sum(np.multiply.outer(j * (common // n), q) for j, q, n in zip(points, m, grid))
+        angle = 2 * np.pi * _symmetric_fraction(phase % common, common)
+        out = np.empty((points.shape[1], 2 * self.n_values))
+        out[:, 0::2] = np.cos(angle)
+        out[:, 1::2] = -np.sin(angle)
+        return out
+
+    def spectra(self, theta):
+        """Values of every layer's polynomial: (B, P) -> (H, B, M)."""
+        depth, b = self.net.depth, len(theta)
+        if self.block:
+            w = (theta @ self.evaluation).view(complex).reshape(b, depth, -1)
+            return w.transpose(1, 0, 2) if b > 1 else w.reshape(depth, 1, -1)
+        out = np.empty((depth, b, 2 * self.n_values))
+        for i, (p, e) in enumerate(zip(self.parts, self.layer_evaluation)):
+            np.matmul(theta[:, p], e, out=out[i])
+        return out.view(complex)
+
+    def analyse(self, v):
+        """Values of a polynomial with coefficients on the k-grid: (B, |k|) -> (B, M)."""
+        return (v @ self.analysis).view(complex)
+
+    def coefficients(self, values):
+        """Interpolation: (B, M) -> (B, |k|)."""
+        return values.view(float) @ self.synthesis
+
+    def push_pull(self, c, g):
+        """Values of K g from the values of the cofactors and of g; overwrites nothing."""
+        t = self.spectra(self.samples(np.conjugate(c) * g))
+        t *= c
+        return t.sum(axis=0)
+
+    def samples(self, values):
+        """Interpolated coefficients at the multiples S_i j of each layer: (H, B, M) -> (B, P)."""
+        depth, b, m = values.shape
+        if self.block:
+            flat = values.transpose(1, 0, 2).reshape(b, depth * m)
+            return flat.view(float) @ self.sampling
+        out = np.empty((b, self.offsets[-1]))
+        for i, (p, s) in enumerate(zip(self.parts, self.layer_sampling)):
+            out[:, p] = values[i].view(float) @ s
+        return out
+
+
+def _symmetric_fraction(phase, common):
+    """phase / common moved into (-1/2, 1/2], where cos and sin lose nothing."""
+    return np.where(2 * phase > common, phase - common, phase) / common
+
+
+class FFTPlan(_Plan):
+    """Evaluation and interpolation by real fast Fourier transforms; for large filters."""
+
+    def __init__(self, net):
+        super().__init__(net)
+        self.grid = tuple(fft.next_fast_len(n, real=True) for n in self.shape)
+        self.half = self.grid[:-1] + (self.grid[-1] // 2 + 1,)
+        self.axes = tuple(range(-net.ndim, 0))
+        self.n_values = prod(self.half)
+        self.crop = tuple(slice(0, n) for n in self.shape)
+        self.lattice = [
+            tuple(slice(0, (n - 1) * d + 1, d) for n, d in zip(k, s))
+            for k, s in zip(net.filter_shapes, net.cumulative_strides)
+        ]
+
+    def layer_spectrum(self, w, i):
+        """Values of layer i from its coefficients (B, |k_i|) -> (B, M)."""
+        k = self.net.filter_shapes[i]
+        s = self.net.cumulative_strides[i]
+        stuffed = np.zeros((len(w), *((n - 1) * d + 1 for n, d in zip(k, s))))
+        stuffed[(slice(None), *self.lattice[i])] = w.reshape(len(w), *k)
+        return fft.rfftn(stuffed, self.grid, axes=self.axes).reshape(len(w), -1)
+
+    def layer_samples(self, values, i):
+        """Samples at the multiples of S_i: (B, M) -> (B, |k_i|)."""
+        full = fft.irfftn(values.reshape(-1, *self.half), self.grid, axes=self.axes)
+        return full[(slice(None), *self.lattice[i])].reshape(len(values), -1)
+
+    def spectra(self, theta):
+        depth, b = self.net.depth, len(theta)
+        if depth * b * self.n_values <= STACK_LIMIT:
+            stuffed = np.zeros((depth, b, *self.shape))
+            for i, (p, k) in enumerate(zip(self.parts, self.net.filter_shapes)):
+                stuffed[(i, slice(None), *self.lattice[i])] = theta[:, p].reshape(b, *k)
+            values = fft.rfftn(stuffed, self.grid, axes=self.axes)
+            return values.reshape(depth, b, -1)
+        out = np.empty((depth, b, self.n_values), dtype=complex)
+        for i, p in enumerate(self.parts):
+            out[i] = self.layer_spectrum(theta[:, p], i)
+        return out
+
+    def analyse(self, v):
+        values = fft.rfftn(v.reshape(-1, *self.shape), self.grid, axes=self.axes)
+        return values.reshape(len(v), -1)
+
+    def coefficients(self, values):
+        full = fft.irfftn(values.reshape(-1, *self.half), self.grid, axes=self.axes)
+        return full[(slice(None), *self.crop)].reshape(len(values), -1)
+
+    def samples(self, values):
+        depth, b, m = values.shape
+        out = np.empty((b, self.offsets[-1]))
+        if depth * b * m <= STACK_LIMIT:
+            full = fft.irfftn(values.reshape(depth, b, *self.half), self.grid, axes=self.axes)
+            for i, p in enumerate(self.parts):
+                out[:, p] = full[(i, slice(None), *self.lattice[i])].reshape(b, -1)
+            return out
+        for i, p in enumerate(self.parts):
+            out[:, p] = self.layer_samples(values[i], i)
+        return out
+
+    def push_pull(self, c, g):
+        total = np.zeros_like(g)
+        for i, ci in enumerate(c):  # one layer at a time: memory for a few arrays only
+            t = np.conjugate(ci)
+            t *= g
+            t = self.layer_spectrum(self.layer_samples(t, i), i)
+            t *= ci
+            total += t
+        return total

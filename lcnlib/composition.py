@@ -1,0 +1,156 @@
+"""Composition of convolutions is multiplication of polynomials (S1, chapter 1)."""
+
+from math import prod
+
+import numpy as np
+from scipy.signal import fftconvolve
+
+from ._checks import as_filters, as_real, finite_result
+from ._spectral import cofactor_values, plan
+from .errors import InputError
+
+__all__ = ["apply", "cofactors", "end_to_end"]
+
+# Above this many multiplications for each output, one FFT convolution is cheaper than windows.
+DIRECT_LIMIT = 512
+
+
+def end_to_end(net, filters):
+    """The end-to-end filter v = mu(filters): the product of the p_i(x^{S_i}).
+
+    Statement S1, chapter 1.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+
+    Returns
+    -------
+    ndarray, shape (*batch, *k)
+        Entry n is the coefficient of x^n.
+
+    Raises
+    ------
+    InputError
+        When `filters` do not fit `net`, or the product overflows.
+
+    Examples
+    --------
+    (1 + 2x)(3 + x^2) = 3 + 6x + x^2 + 2x^3: the second layer sees x^2, the stride is two.
+
+    >>> import numpy as np
+    >>> end_to_end(LCN((2, 2), strides=2), [[1, 2], [3, 1]]).round(12).tolist()
+    [3.0, 6.0, 1.0, 2.0]
+    """
+    ws = as_filters(net, filters)
+    p = plan(net)
+    values = p.spectra(p.pack(ws))
+    product = values[0]
+    for w in values[1:]:
+        product = product * w
+    v = p.mask(p.coefficients(product))
+    batch = ws[0].shape[: -net.ndim]
+    return finite_result(v, "the end-to-end filter").reshape(batch + net.end_to_end_shape)
+
+
+def cofactors(net, filters):
+    """Coefficients of the cofactors c_i(x) = product over j != i of p_j(x^{S_j}).
+
+    Statement S5, chapter 4: multiplication by c_i is the differential of mu in layer i.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+
+    Returns
+    -------
+    list of H ndarrays, shapes (*batch, *(k - (k_i - 1) S_i))
+
+    Raises
+    ------
+    InputError
+        When `filters` do not fit `net`, or a product overflows.
+
+    Examples
+    --------
+    >>> [c.round(12).tolist() for c in cofactors(LCN((2, 2), strides=2), [[1, 2], [3, 1]])]
+    [[3.0, 0.0, 1.0], [1.0, 2.0]]
+    """
+    ws = as_filters(net, filters)
+    p = plan(net)
+    c = p.cofactor_coefficients(cofactor_values(p.spectra(p.pack(ws))))
+    finite_result(c, "a cofactor")
+    batch, k = ws[0].shape[: -net.ndim], net.end_to_end_shape
+    out = []
+    for ci, ki, si in zip(c, net.filter_shapes, net.cumulative_strides):
+        crop = tuple(slice(0, n - (m - 1) * s) for n, m, s in zip(k, ki, si))
+        out.append(ci.reshape(batch + k)[(..., *crop)].copy())
+    return out
+
+
+def apply(net, filters, x):
+    """The network's output: H strided cross-correlations on valid outputs, layer 1 first.
+
+    Statement S1, chapter 1.  Equal to the single convolution with filter
+    `end_to_end` and stride ``net.end_to_end_stride``.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+    x : ndarray, shape (*lead, *d_0)
+        Signals.  `lead` and `batch` broadcast against each other.
+
+    Returns
+    -------
+    ndarray, shape (*broadcast(batch, lead), *d_H)
+        d_i = (d_{i-1} - k_i) // s_i + 1 on each axis.
+
+    Raises
+    ------
+    InputError
+        When shapes do not fit or a signal is shorter than a filter.
+
+    Examples
+    --------
+    >>> apply(LCN((2, 2), strides=(2, 1)), [[1, 1], [1, -1]], [1, 2, 3, 4, 5, 6]).tolist()
+    [-4.0, -4.0]
+    """
+    ws = as_filters(net, filters)
+    x = as_real(x, "x")
+    ndim = net.ndim
+    need = net.end_to_end_shape
+    if x.ndim < ndim or any(d < k for d, k in zip(x.shape[-ndim:], need)):
+        raise InputError(
+            f"x: expected {ndim} trailing axes of at least the end-to-end shape {need}, "
+            f"got shape {x.shape}; use longer signals or pad them"
+        )
+    batch, lead = ws[0].shape[:-ndim], x.shape[:-ndim]
+    try:
+        np.broadcast_shapes(batch, lead)
+    except ValueError:
+        raise InputError(
+            f"x: expected leading axes that broadcast against the filters' batch axes {batch}, "
+            f"got {lead}; insert axes of length one in x or in the filters"
+        ) from None
+    for w, s in zip(ws, net.strides):
+        x = _layer(w, s, x, ndim)
+    return finite_result(x, "the output")
+
+
+def _layer(w, stride, x, ndim):
+    """One strided cross-correlation on valid outputs; leading axes broadcast."""
+    axes = tuple(range(-ndim, 0))
+    step = (..., *(slice(None, None, s) for s in stride))
+    if prod(w.shape[-ndim:]) > DIRECT_LIMIT:
+        lead = max(x.ndim, w.ndim) - ndim
+        x = x.reshape((1,) * (lead + ndim - x.ndim) + x.shape)
+        w = w.reshape((1,) * (lead + ndim - w.ndim) + w.shape)
+        return fftconvolve(x, np.flip(w, axes), mode="valid", axes=axes)[step]
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-ndim:], axis=axes)
+    windows = windows[(*step, *(slice(None),) * ndim)]
+    letters = "abcdefgh"[:ndim]
+    return np.einsum(f"...{letters.upper()}{letters},...{letters}->...{letters.upper()}",
+                     windows, w, optimize=False)

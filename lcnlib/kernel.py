@@ -1,0 +1,254 @@
+"""The differential of mu and its neural tangent kernel (S4, S5, chapter 4)."""
+
+from math import prod
+
+import numpy as np
+
+from ._checks import as_end_to_end, as_filters, finite_result, same_batch
+from ._spectral import cofactor_values, plan
+from .errors import InputError
+
+__all__ = ["jacobian", "jvp", "ntk", "ntk_apply", "rank", "vjp"]
+
+
+def jacobian(net, filters):
+    """The Jacobian dmu = (T_1 | ... | T_H): column (i, j) is the cofactor c_i shifted by S_i j.
+
+    Statements S4 and S5, chapter 4.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+
+    Returns
+    -------
+    ndarray, shape (*batch, |k|, n_parameters)
+        Columns in layer order, C order inside a layer; rows in C order.
+
+    Raises
+    ------
+    InputError
+        When `filters` do not fit `net`, or an entry overflows.
+
+    Examples
+    --------
+    >>> jacobian(LCN((2, 2), strides=2), [[1, 2], [3, 1]]).round(12).astype(int).tolist()
+    [[3, 0, 1, 0], [0, 3, 2, 0], [1, 0, 0, 1], [0, 1, 0, 2]]
+    """
+    ws = as_filters(net, filters)
+    j = _jacobian(plan(net), ws)
+    return j.reshape(ws[0].shape[: -net.ndim] + j.shape[1:])
+
+
+def _jacobian(p, ws):
+    """Jacobians of a flattened batch, shape (B, |k|, P)."""
+    c = p.cofactor_coefficients(cofactor_values(p.spectra(p.pack(ws))))
+    depth, b, n = c.shape
+    flat = np.zeros((b, depth * n + 1))  # the last entry stays zero
+    flat[:, :-1].reshape(b, depth, n)[...] = c.transpose(1, 0, 2)
+    finite_result(flat, "the Jacobian")
+    return flat[:, p.jacobian_index] if b != 1 else flat[0][p.jacobian_index][None]
+
+
+def ntk(net, filters):
+    """The neural tangent kernel K = dmu dmu^T, as a dense matrix.
+
+    Statement S4, chapter 4: gradient flow moves v by -K grad l(v).
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+
+    Returns
+    -------
+    ndarray, shape (*batch, |k|, |k|)
+        Symmetric and positive semidefinite.
+
+    Raises
+    ------
+    InputError
+        When `filters` do not fit `net`, or an entry overflows.
+
+    Examples
+    --------
+    >>> ntk(LCN((2, 1)), [[1, 0], [2]]).round(12).tolist()
+    [[5.0, 0.0], [0.0, 4.0]]
+    """
+    ws = as_filters(net, filters)
+    j = _jacobian(plan(net), ws)
+    if len(j) == 1:
+        k = (j[0] @ j[0].T)[None]  # one symmetric rank-k update: exactly symmetric
+    else:
+        k = j @ j.transpose(0, 2, 1)
+        k += k.transpose(0, 2, 1).copy()
+        k *= 0.5
+    finite_result(k, "the kernel")
+    return k.reshape(ws[0].shape[: -net.ndim] + k.shape[1:])
+
+
+def jvp(net, filters, directions):
+    """The differential applied to a parameter direction, without forming the Jacobian.
+
+    Statement S4, chapter 4.
+
+    Parameters
+    ----------
+    net : LCN
+    filters, directions : sequences of H ndarrays, shapes (*batch, *k_i)
+
+    Returns
+    -------
+    ndarray, shape (*batch, *k)
+
+    Raises
+    ------
+    InputError
+        When shapes do not fit, or the result overflows.
+
+    Examples
+    --------
+    Moving every filter along itself moves v by H v (Euler).
+
+    >>> net, w = LCN((2, 2)), [[1, 2], [3, 1]]
+    >>> jvp(net, w, w).round(12).tolist(), end_to_end(net, w).round(12).tolist()
+    ([6.0, 14.0, 4.0], [3.0, 7.0, 2.0])
+    """
+    ws = as_filters(net, filters)
+    ds = as_filters(net, directions, "directions")
+    batch = ws[0].shape[: -net.ndim]
+    same_batch(net, ds[0], batch, "directions")
+    p = plan(net)
+    c = cofactor_values(p.spectra(p.pack(ws)))
+    c *= p.spectra(p.pack(ds))
+    out = p.mask(p.coefficients(c.sum(axis=0)))
+    return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
+
+
+def vjp(net, filters, covector):
+    """The transposed differential applied to a covector, without forming the Jacobian.
+
+    Statement S4, chapter 4: layer i receives T_i^T covector.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+    covector : ndarray, shape (*batch, *k)
+
+    Returns
+    -------
+    list of H ndarrays, shapes (*batch, *k_i)
+
+    Raises
+    ------
+    InputError
+        When shapes do not fit, or the result overflows.
+
+    Examples
+    --------
+    >>> [g.round(12).tolist() for g in vjp(LCN((2, 2)), [[1, 2], [3, 1]], [1, 1, 1])]
+    [[4.0, 4.0], [3.0, 3.0]]
+    """
+    ws, g, batch = _with_covector(net, filters, covector)
+    p = plan(net)
+    c = cofactor_values(p.spectra(p.pack(ws)))
+    out = finite_result(_pull_back(p, c, p.analyse(g)), "the result")
+    return p.unpack(out, batch)
+
+
+def _pull_back(p, c, g_values):
+    """All T_i^T g, packed (B, P), from the values of the cofactors and of g; overwrites c."""
+    np.conjugate(c, out=c)
+    c *= g_values
+    return p.samples(c)
+
+
+def ntk_apply(net, filters, covector):
+    """K covector, without forming K or the Jacobian.
+
+    Statement S4, chapter 4.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+    covector : ndarray, shape (*batch, *k)
+
+    Returns
+    -------
+    ndarray, shape (*batch, *k)
+
+    Raises
+    ------
+    InputError
+        When shapes do not fit, or the result overflows.
+
+    Examples
+    --------
+    >>> ntk_apply(LCN((2, 1)), [[1, 0], [2]], [1, 1]).round(12).tolist()
+    [5.0, 4.0]
+    """
+    ws, g, batch = _with_covector(net, filters, covector)
+    p = plan(net)
+    c = cofactor_values(p.spectra(p.pack(ws)))
+    out = p.mask(p.coefficients(p.push_pull(c, p.analyse(g))))
+    return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
+
+
+def _with_covector(net, filters, covector):
+    ws = as_filters(net, filters)
+    g = as_end_to_end(net, covector, "covector")
+    batch = ws[0].shape[: -net.ndim]
+    same_batch(net, g, batch, "covector")
+    return ws, g.reshape(prod(batch), prod(net.end_to_end_shape)), batch
+
+
+def rank(net, filters, rtol=None):
+    """Numerical rank of the differential dmu.
+
+    Statement S5, chapter 4: ``net.dimension`` at an immersive point, less at others.
+    The rank does not change when a filter is scaled, so filters are scaled to
+    norm one first: very different norms then do no harm.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+    rtol : float, optional
+        Singular values below `rtol` times the largest count as zero; by default
+        the machine epsilon times the larger side of the Jacobian.
+
+    Returns
+    -------
+    int, or ndarray of ints, shape (*batch,)
+
+    Raises
+    ------
+    InputError
+        When `filters` do not fit `net`, or `rtol` is not in [0, 1).
+
+    Examples
+    --------
+    (1 + x)(1 + x) has a repeated root at stride one, so the differential drops rank.
+
+    >>> rank(LCN((2, 2)), [[1, 1], [1, 2]]), rank(LCN((2, 2)), [[1, 1], [1, 1]])
+    (3, 2)
+    """
+    ws = as_filters(net, filters)
+    if rtol is not None and not 0 <= rtol < 1:
+        raise InputError(f"rtol: expected a number in [0, 1), got {rtol!r}")
+    axes = tuple(range(-net.ndim, 0))
+    unit = []
+    for w in ws:
+        scale = np.abs(w).max(axis=axes, keepdims=True)
+        w = w / np.where(scale == 0, 1, scale)
+        norm = np.sqrt((w * w).sum(axis=axes, keepdims=True))
+        unit.append(w / np.where(norm == 0, 1, norm))
+    j = _jacobian(plan(net), unit)
+    s = np.linalg.svd(j, compute_uv=False)
+    tol = np.finfo(float).eps * max(j.shape[1:]) if rtol is None else rtol
+    r = (s > tol * s[:, :1]).sum(axis=1)
+    batch = ws[0].shape[: -net.ndim]
+    return r.reshape(batch) if batch else int(r[0])

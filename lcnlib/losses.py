@@ -1,0 +1,173 @@
+"""Quadratic losses on end-to-end filters, given directly or by data (S14, chapter 3)."""
+
+from math import prod
+
+import numpy as np
+
+from ._checks import as_net, as_real
+from .errors import InputError
+
+__all__ = ["QuadraticLoss"]
+
+# Windows of the data are laid out this many numbers at a time.
+CHUNK = 1 << 22
+
+
+class QuadraticLoss:
+    """The loss 1/2 (v - v*)^T A (v - v*) on end-to-end filters v.
+
+    Statement S14, chapter 3.  Any object with `value` and `gradient` is a loss;
+    this is the one that training on data with a squared error gives.
+
+    Parameters
+    ----------
+    target : ndarray, shape k
+        v*; its number of axes is the dimension D.
+    weight : ndarray, shape (|k|, |k|), optional
+        A, symmetric positive semidefinite; the identity by default.
+
+    Attributes
+    ----------
+    target : ndarray, shape k
+    weight : ndarray, shape (|k|, |k|), or None for the identity
+    constant : float
+        What `value` leaves out of the squared error on data; 0 without data.
+
+    Raises
+    ------
+    InputError
+        When `target` is not finite, or `weight` is not symmetric positive semidefinite.
+
+    Examples
+    --------
+    >>> loss = QuadraticLoss([1.0, 2.0], weight=[[2.0, 0.0], [0.0, 1.0]])
+    >>> loss.value([0.0, 0.0]).tolist(), loss.gradient([0.0, 0.0]).tolist()
+    (3.0, [-2.0, -2.0])
+    """
+
+    def __init__(self, target, weight=None):
+        self.target = as_real(target, "target")
+        if self.target.ndim == 0:
+            raise InputError("target: expected an array of shape k, got a single number")
+        self.weight = None
+        self.constant = 0.0
+        if weight is not None:
+            a = as_real(weight, "weight")
+            n = self.target.size
+            if a.shape != (n, n):
+                raise InputError(
+                    f"weight: expected shape ({n}, {n}), the target having {n} entries, "
+                    f"got {a.shape}"
+                )
+            scale = np.abs(a).max(initial=0.0)
+            if np.abs(a - a.T).max(initial=0.0) > 1e-12 * scale:
+                raise InputError("weight: expected a symmetric matrix; use (weight + weight.T) / 2")
+            a = (a + a.T) / 2
+            low = np.linalg.eigvalsh(a)[0]
+            if low < -1e-12 * n * scale:
+                raise InputError(
+                    f"weight: expected a positive semidefinite matrix, got the eigenvalue {low:.3g}"
+                )
+            self.weight = a
+
+    @classmethod
+    def from_data(cls, net, x, y):
+        """The loss of a network on samples: 1/2 sum over n of |alpha_v x^(n) - y^(n)|^2.
+
+        A is the second-moment matrix of the windows of x that meet an output, v* the
+        least-squares filter (of least norm when A is singular).  The squared error
+        is ``value(v) + constant``.
+
+        Parameters
+        ----------
+        net : LCN
+        x : ndarray, shape (*lead, *d_0)
+            Signals.
+        y : ndarray, shape (*lead, *d_H)
+            Targets, of the shape that `apply` returns.
+
+        Returns
+        -------
+        QuadraticLoss
+
+        Raises
+        ------
+        InputError
+            When the shapes do not fit.
+
+        Examples
+        --------
+        >>> loss = QuadraticLoss.from_data(LCN((2, 1)), [1.0, 2.0, 5.0], [3.0, 7.0])
+        >>> loss.target.round(10).tolist(), round(abs(loss.constant), 10)
+        ([1.0, 1.0], 0.0)
+        """
+        as_net(net)
+        x, y = as_real(x, "x"), as_real(y, "y")
+        d, k, s = net.ndim, net.end_to_end_shape, net.end_to_end_stride
+        if x.ndim < d or any(m < n for m, n in zip(x.shape[-d:], k)):
+            raise InputError(
+                f"x: expected {d} trailing axes of at least the end-to-end shape {k}, "
+                f"got shape {x.shape}"
+            )
+        out = tuple((m - n) // step + 1 for m, n, step in zip(x.shape[-d:], k, s))
+        want = x.shape[:-d] + out
+        if y.shape != want:
+            raise InputError(
+                f"y: expected shape {want}, that of the network's output, got {y.shape}"
+            )
+        signals, goals = x.reshape(-1, *x.shape[-d:]), y.reshape(-1, *out)
+        step = (slice(None), *(slice(None, None, n) for n in s))
+        windows = np.lib.stride_tricks.sliding_window_view(signals, k, tuple(range(1, d + 1)))
+        windows = windows[step]  # a view, shape (samples, *out, *k); copied in chunks below
+        size, per_row = prod(k), prod(k) * prod(out[1:])
+        rows = max(1, min(out[0], CHUNK // per_row))
+        many = max(1, CHUNK // (per_row * out[0]))
+        a, b = np.zeros((size, size)), np.zeros(size)
+        for i in range(0, len(signals), many):
+            for j in range(0, out[0], rows):
+                w = windows[i : i + many, j : j + rows].reshape(-1, size)
+                a += w.T @ w
+                b += w.T @ goals[i : i + many, j : j + rows].reshape(-1)
+        target = np.linalg.lstsq(a, b, rcond=size * np.finfo(float).eps)[0]
+        loss = cls(target.reshape(k), (a + a.T) / 2)
+        loss.constant = float(0.5 * ((y * y).sum() - target @ b))
+        return loss
+
+    def _residual(self, v):
+        v = as_real(v, "v")
+        d = self.target.ndim
+        if v.ndim < d or v.shape[v.ndim - d :] != self.target.shape:
+            raise InputError(
+                f"v: expected shape (*batch, {', '.join(map(str, self.target.shape))}), that of "
+                f"the loss's target, got {v.shape}"
+            )
+        return (v - self.target).reshape(v.shape[: v.ndim - d] + (self.target.size,))
+
+    def value(self, v):
+        """The loss at `v`.
+
+        Parameters
+        ----------
+        v : ndarray, shape (*batch, *k)
+
+        Returns
+        -------
+        ndarray, shape (*batch,)
+        """
+        r = self._residual(v)
+        return 0.5 * (r * (r if self.weight is None else r @ self.weight)).sum(axis=-1)
+
+    def gradient(self, v):
+        """The gradient A (v - v*) at `v`.
+
+        Parameters
+        ----------
+        v : ndarray, shape (*batch, *k)
+
+        Returns
+        -------
+        ndarray, shape (*batch, *k)
+        """
+        r = self._residual(v)
+        g = r if self.weight is None else r @ self.weight
+        return g.reshape(g.shape[:-1] + self.target.shape)

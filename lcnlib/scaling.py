@@ -1,0 +1,197 @@
+"""Invariants of the gradient flow and the scaling fibre (S2, S3, chapter 3)."""
+
+import numpy as np
+
+from ._checks import as_filters, as_invariants, finite_result
+from .errors import InputError, ZeroFilterError
+
+__all__ = ["invariants", "rescale", "scalings"]
+
+# 2^(H-1) tuples are listed one by one; beyond this depth that is a mistake, not a wish.
+MAX_DEPTH_LISTED = 21
+
+
+def invariants(net, filters):
+    """The conserved numbers delta_i = |w_{i+1}|^2 - |w_i|^2, i = 1 ... H-1.
+
+    Statement S2, chapter 3: constant along every gradient flow of every loss on
+    end-to-end filters.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+
+    Returns
+    -------
+    ndarray, shape (*batch, H-1)
+
+    Raises
+    ------
+    InputError
+        When `filters` do not fit `net`, or a squared norm overflows.
+
+    Examples
+    --------
+    >>> invariants(LCN((2, 2, 1)), [[3, 4], [1, 2], [5]]).tolist()
+    [-20.0, 20.0]
+    """
+    ws = as_filters(net, filters)
+    squares = np.stack([_norm(w, net.ndim) for w in ws], axis=-1)
+    with np.errstate(over="ignore"):
+        squares = squares * squares
+    finite_result(squares, "a squared norm")
+    return np.diff(squares, axis=-1)
+
+
+def _norm(w, ndim):
+    """Euclidean norms over the last `ndim` axes, safe from over- and underflow."""
+    axes = tuple(range(-ndim, 0))
+    scale = np.abs(w).max(axis=axes)
+    safe = np.where(scale == 0, 1.0, scale)
+    u = w / safe.reshape(safe.shape + (1,) * ndim)
+    return scale * np.sqrt((u * u).sum(axis=axes))
+
+
+def scaling_factors(norms, delta):
+    """The positive tuple lambda of Proposition 2 (S3).
+
+    Parameters
+    ----------
+    norms : ndarray, shape (*batch, H), positive
+    delta : ndarray, shape (*batch, H-1)
+
+    Returns
+    -------
+    ndarray, shape (*batch, H), positive, with product one
+    """
+    # Squared norms become x_i = tau + d_i with tau > 0, d_i >= 0, some d_i = 0.
+    sigma = np.concatenate([np.zeros_like(norms[..., :1]), np.cumsum(delta, axis=-1)], axis=-1)
+    d = sigma - sigma.min(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        log_d = np.log(d)
+    goal = 2 * np.log(norms).sum(axis=-1, keepdims=True)
+    z = goal / norms.shape[-1]  # right of the root, because log(e^z + d_i) >= z
+    # f(z) = sum log(e^z + d_i) - goal is increasing and convex: Newton from the right falls
+    # monotonically onto the root; it crosses each of the H kinks at most once.
+    for _ in range(8 * norms.shape[-1] + 50):
+        total = np.logaddexp(z, log_d)
+        slope = np.exp(z - total).sum(axis=-1, keepdims=True)
+        step = (total.sum(axis=-1, keepdims=True) - goal) / slope
+        z = z - step
+        if (np.abs(step) <= 1e-15 * np.maximum(1.0, np.abs(z))).all():
+            break
+    # Norms, not their squares, from here on: squares of 1e-155 would underflow.
+    rho, root_d = np.exp(z / 2), np.sqrt(d)
+    # Logarithms of huge ratios leave |z| * eps.  Newton steps on the product itself, its
+    # exponents summed as integers, bring that down to a few eps.
+    for _ in range(2):
+        r = np.hypot(rho, root_d)
+        mantissa, exponent = np.frexp(r / norms)
+        product, shift = np.frexp(mantissa[..., :1])
+        exponent = exponent.sum(axis=-1, keepdims=True) + shift
+        for i in range(1, norms.shape[-1]):
+            product, shift = np.frexp(product * mantissa[..., i : i + 1])
+            exponent = exponent + shift
+        excess = np.log(np.ldexp(product, np.clip(exponent, -1000, 1000)))
+        rho = rho * np.exp(-excess / ((rho / r) ** 2).sum(axis=-1, keepdims=True))
+    return np.hypot(rho, root_d) / norms
+
+
+def _factors(net, filters, delta):
+    """Checked filters, their positive factors and the batch shape."""
+    ws = as_filters(net, filters)
+    batch = ws[0].shape[: -net.ndim]
+    delta = as_invariants(net, delta, batch)
+    norms = np.stack([_norm(w, net.ndim) for w in ws], axis=-1)
+    if not norms.all():
+        index = [int(n) for n in np.argwhere(norms == 0)[0]]
+        where = f" at batch index {tuple(index[:-1])}" if batch else ""
+        raise ZeroFilterError(
+            f"filters[{index[-1]}]: expected a non-zero filter, got zero{where}; scaling cannot "
+            "change the norm of a zero filter (Proposition 2 needs every filter non-zero)"
+        )
+    with np.errstate(all="ignore"):  # what leaves double precision is reported below
+        lam = scaling_factors(norms, delta)
+    if not (np.isfinite(lam).all() and (lam >= np.finfo(float).tiny).all()):
+        raise InputError(
+            "invariants: the scaling factors leave double precision; expected norms and "
+            f"invariants between 1e-150 and 1e150 (squared for the invariants), got norms {norms}"
+        )
+    return ws, lam, batch
+
+
+def rescale(net, filters, invariants):
+    """Scale each filter by a positive number so that the invariants take given values.
+
+    Proposition 2 of Achour, Kohn and Rauhut (S3, chapter 3): exactly one positive
+    tuple with product one does it, so the end-to-end filter stays the same.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i), none of them zero
+    invariants : array_like, shape (H-1,) or (*batch, H-1)
+
+    Returns
+    -------
+    list of H ndarrays, shapes (*batch, *k_i)
+
+    Raises
+    ------
+    ZeroFilterError
+        When a filter is zero.
+    InputError
+        When shapes do not fit or the result leaves double precision.
+
+    Examples
+    --------
+    >>> net = LCN((2, 2))
+    >>> w = rescale(net, [[3, 4], [0, 1]], [0])
+    >>> [x.round(6).tolist() for x in w]
+    [[1.341641, 1.788854], [0.0, 2.236068]]
+    """
+    ws, lam, batch = _factors(net, filters, invariants)
+    ones = (1,) * net.ndim
+    return [w * lam[..., i].reshape(batch + ones) for i, w in enumerate(ws)]
+
+
+def scalings(net, filters, invariants):
+    """All scalar tuples lambda with product one that give the filters these invariants.
+
+    Proposition 2 of Achour, Kohn and Rauhut (S3, chapter 3): there are exactly
+    2^(H-1), and they differ only by signs.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i), none of them zero
+    invariants : array_like, shape (H-1,) or (*batch, H-1)
+
+    Returns
+    -------
+    ndarray, shape (*batch, 2^(H-1), H)
+        The first row is positive, as in `rescale`.
+
+    Raises
+    ------
+    ZeroFilterError
+        When a filter is zero.
+    InputError
+        When shapes do not fit, or the depth exceeds 21 (a million tuples).
+
+    Examples
+    --------
+    >>> scalings(LCN((2, 2)), [[0, 2], [0.5, 0]], [0]).tolist()
+    [[0.5, 2.0], [-0.5, -2.0]]
+    """
+    depth = net.depth
+    if depth > MAX_DEPTH_LISTED:
+        raise InputError(
+            f"net: expected a depth of at most {MAX_DEPTH_LISTED} to list 2^(H-1) tuples, got "
+            f"{depth}; use rescale, which gives the positive one"
+        )
+    _, lam, _ = _factors(net, filters, invariants)
+    signs = 1 - 2 * ((np.arange(2 ** (depth - 1))[:, None] >> np.arange(depth - 1)) & 1)
+    signs = np.concatenate([signs, signs.prod(axis=1, keepdims=True)], axis=1)
+    return lam[..., None, :] * signs
