@@ -1,5 +1,43 @@
 """Repairs of what the theme and the Sphinx extensions leave broken."""
 
+from docutils import nodes
+
+
+def merge_singlehtml_handlers(app, config):
+    # sphinx-exercise registers its nodes for "singlehtml", which switches off
+    # Sphinx's fall-back to the "html" handlers that sphinx-proof relies on.
+    handlers = app.registry.translation_handlers
+    handlers["singlehtml"] = {**handlers.get("html", {}), **handlers.get("singlehtml", {})}
+
+
+def drop_thebe(app, pagename, templatename, context, doctree):
+    # Jupyter Book loads sphinx-thebe in any case; unused, it only declares one constant twice
+    # (a page error) and sets up a library from another host.
+    def is_thebe(script):
+        attributes = getattr(script, "attributes", {})
+        return "THEBE" in (attributes.get("body") or "") or "thebe" in str(script.filename or "")
+
+    context["script_files"] = [s for s in context.get("script_files", []) if not is_thebe(s)]
+
+
+def set_default_mode(app, pagename, templatename, context, doctree):
+    # The theme's script logs an error when the theme does not say which mode to start with.
+    context["default_mode"] = context.get("default_mode") or "auto"
+
+
+def visit_citation(self, node):
+    # The role that docutils gives the entries of its list is deprecated, and no list item.
+    type(self).visit_citation(self, node)
+    self.body[-1] = self.body[-1].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def depart_citation(self, node):
+    type(self).depart_citation(self, node)
+
 
 def setup(app):
+    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    app.connect("html-page-context", set_default_mode)
+    app.connect("config-inited", merge_singlehtml_handlers)
+    app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -56,7 +56,7 @@ def use_style():
         "axes.prop_cycle": plt.cycler(color=list(COLORS.values())),
     })  # fmt: skip
     try:
-        shell = get_ipython()  # noqa: F821 - there is one in a notebook only
+        shell = get_ipython()
     except NameError:
         return
     for setting in ("print_figure_kwargs = {'bbox_inches': None, 'metadata': {'Date': None}}",

@@ -1,0 +1,163 @@
+"""Every page of the built book, in a browser that reaches nothing but the book itself."""
+
+import re
+
+import pytest
+from browser import settled
+from conftest import ROOT
+
+AXE = ROOT / "assets" / "vendor" / "axe" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LIMIT = 3_000_000  # bytes of a page's own HTML and pictures, uncompressed
+
+# Boxes that may scroll sideways on a phone, so that the page does not.
+WIDE = """() => {
+  const limit = document.documentElement.clientWidth + 1;
+  const scrolls = e => { for (let p = e; p && p !== document.body; p = p.parentElement)
+    if (['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(p).overflowX)) return true; return false; };
+  return [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > limit
+    && !scrolls(e)).slice(0, 5).map(e => e.outerHTML.slice(0, 120));
+}"""
+NAMELESS = """() => [...document.querySelectorAll('main img, main svg, main [role=img]')].filter(e => {
+    if (e.closest('[aria-hidden=true], mjx-container, button')) return false;  // icons; axe wants names of buttons
+    const alt = (e.getAttribute('alt') || e.getAttribute('aria-label') || '').trim();
+    return alt.length < 15 || /\\.(svg|png|jpe?g|gif)$/i.test(alt) || (e.tagName === 'svg' && e.getAttribute('role') !== 'img');
+  }).map(e => e.outerHTML.slice(0, 160))"""
+MATHS = """() => ({
+    asked: document.querySelectorAll('span.math, div.math').length,
+    typeset: [...document.querySelectorAll('span.math, div.math')].filter(e => e.querySelector('mjx-container')).length,
+    errors: [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent || e.dataset.mjxError),
+    raw: (document.querySelector('main').innerText.match(/\\\\(begin|frac|mathbb|operatorname)\\b.*/) || [null])[0],
+  })"""
+BROKEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+
+
+@pytest.fixture
+def visit(chromium, base):
+    """Open a page of the book; whatever goes wrong while it is open fails the test."""
+    wrong, weights, contexts = [], {}, []
+
+    def route(r):
+        url = r.request.url
+        if url.startswith(base):
+            r.continue_()
+        else:
+            wrong.append(f"asks another host: {url}")
+            r.abort()
+
+    def answered(response):
+        if response.status >= 400:
+            wrong.append(f"{response.status} for {response.url}")
+        elif response.request.resource_type in ("document", "image"):
+            weights[response.url] = len(response.body())
+
+    def open_page(name, width=1280, scheme="light"):
+        context = chromium.new_context(viewport={"width": width, "height": 900},
+                                       color_scheme=scheme, service_workers="block")
+        contexts.append(context)
+        page = context.new_page()
+        page.route(re.compile(r"^(?!data:|blob:)"), route)
+        page.on("response", answered)
+        page.on("pageerror", lambda e: wrong.append(f"page error: {e}"))
+        page.on("console", lambda m: wrong.append(f"console: {m.text} {m.location}")
+                if m.type == "error" else None)
+        settled(page, base + name)
+        page.weights = weights
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def axe(page):
+    """What axe-core finds, as readable lines."""
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
+    return [f"[{v['impact']}] {v['id']}: {v['help']}\n    " + "\n    ".join(
+        f"{n['html'][:200]} @ {n['target']} {n['failureSummary'][:300]}" for n in v["nodes"][:4]) for v in found]
+
+
+def picture(box):
+    """The frame that a widget shows: its words and its drawing."""
+    return box.evaluate("b => [...b.querySelectorAll('svg.lcn-figure')].map("
+                        "s => s.getAttribute('aria-label') + s.innerHTML).join('|')")
+
+
+def changed(page, box, before):
+    """Wait for another picture in the widget, and return it."""
+    for _ in range(40):
+        page.wait_for_timeout(25)
+        now = picture(box)
+        if now and now != before:
+            return now
+    return before
+
+
+def test_wide(visit, page_name):
+    page = visit(page_name)
+    maths = page.evaluate(MATHS)
+    assert maths["typeset"] == maths["asked"], f"mathematics left untypeset: {maths}"
+    assert not maths["errors"], f"TeX errors: {maths['errors']}"
+    assert not maths["raw"], f"raw TeX in the text: {maths['raw']}"
+    assert not page.evaluate(BROKEN)
+    assert not page.evaluate(NAMELESS), "pictures without a text alternative"
+    weight = sum(page.weights.values())
+    assert weight < LIMIT, f"the page and its pictures weigh {weight} bytes"
+    found = axe(page)
+    assert not found, "\n".join(found)
+    for k, box in enumerate(page.locator(".lcn-explore").all()):
+        try_widget(page, box, f"widget {k}")
+
+
+def try_widget(page, box, name):
+    before = picture(box)
+    assert before, f"{name} shows no picture"
+    for k, handle in enumerate(box.locator(".noUi-handle").all()):
+        slider = f"{name}, slider {k} ({handle.get_attribute('aria-label')})"
+        at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+        handle.focus()
+        page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+        after = changed(page, box, before)
+        assert after != before, f"{slider}: the arrow key changes nothing"
+        handle.scroll_into_view_if_needed()
+        knob = handle.bounding_box()
+        rail = box.locator(".noUi-base").nth(k).bounding_box()
+        x, y = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
+        left = x > rail["x"] + rail["width"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(rail["x"] + (0 if left else rail["width"]), y, steps=8)
+        page.mouse.up()
+        before, after = after, changed(page, box, after)
+        assert after != before, f"{slider}: dragging changes nothing"
+        before = after
+    for group in box.locator(".widget-toggle-buttons").all():
+        group.locator("button:not(.mod-active)").first.click()
+        after = changed(page, box, before)
+        assert after != before, f"{name}: its buttons change nothing"
+        before = after
+    for menu in box.locator("select").all():
+        menu.select_option(index=1 if menu.evaluate("m => m.selectedIndex") == 0 else 0)
+        after = changed(page, box, before)
+        assert after != before, f"{name}: its menu changes nothing"
+        before = after
+    page.wait_for_timeout(250)
+    spoken = box.locator("xpath=following-sibling::*[1]").inner_text()
+    shown = box.locator("svg.lcn-figure").first.get_attribute("aria-label")
+    assert spoken.strip() == shown.strip(), f"{name}: the change is not announced"
+
+
+def test_dark(visit, page_name):
+    page = visit(page_name, scheme="dark")
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    found = axe(page)
+    assert not found, "\n".join(found)
+
+
+def test_phone(visit, page_name):
+    page = visit(page_name, width=360)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360, page.evaluate(WIDE)
+    assert not page.evaluate(WIDE), "parts of the page stick out sideways"
