@@ -1,0 +1,137 @@
+"""Tangent vectors of the neuromanifold in polar coordinates of the filters (S5, S11).
+
+Write w_i = r_i u_i with |u_i| = 1.  A tangent vector of M at v = mu(w) is
+
+    a = |w_1| ... |w_H| ( eta mu(u) + sum_i T_i(u) g_i ),   g_i orthogonal to u_i,
+
+with eta = d log(r_1 ... r_H) and g_i = du_i.  At an immersive point (eta, g) is unique.  It
+depends on the directions u alone, so one singular value decomposition at norm-one filters
+serves every scale and all invariants; the metric then needs only the radii.
+"""
+
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ._checks import as_end_to_end, as_filters
+from .errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
+from .kernel import jacobian
+from .scaling import _norm
+
+EPS = np.finfo(float).eps
+# Largest part of a tangent vector that may point out of the tangent space: far above rounding,
+# far below what a wrong vector has.
+RTOL_TANGENT = 1e-8
+
+
+class Frame(NamedTuple):
+    """Tangent space at norm-one filters; `batch` are the leading axes of the filters."""
+
+    batch: tuple
+    radii: np.ndarray  # (*batch, H)
+    units: list  # H arrays (*batch, |k_i|)
+    left: np.ndarray  # (*batch, |k|, dim): orthonormal basis of the tangent space
+    singular: np.ndarray  # (*batch, dim)
+    right: np.ndarray  # (*batch, dim, n_parameters)
+
+    @property
+    def weights(self):
+        """p_i = r_i^-2 / S with S = sum_j r_j^-2, shape (*batch, H); no overflow."""
+        q = (self.radii.min(axis=-1, keepdims=True) / self.radii) ** 2
+        return q / q.sum(axis=-1, keepdims=True)
+
+    @property
+    def inverse_s(self):
+        """1 / S, shape (*batch,)."""
+        least = self.radii.min(axis=-1, keepdims=True)
+        return least[..., 0] ** 2 / ((least / self.radii) ** 2).sum(axis=-1)
+
+
+def polar(net, filters):
+    """Checked filters as radii (*batch, H) and norm-one filters (*batch, *k_i)."""
+    ws = as_filters(net, filters)
+    radii = np.stack([_norm(w, net.ndim) for w in ws], axis=-1)
+    if not radii.all():
+        layer = int(np.argwhere(radii == 0)[0][-1])
+        raise ZeroFilterError(
+            f"filters[{layer}]: expected a non-zero filter, got zero; then v = 0, the apex of the "
+            "cone M, where there is no tangent space and no metric: start from another point"
+        )
+    tail = (1,) * net.ndim
+    units = [w / radii[..., i].reshape(w.shape[: -net.ndim] + tail) for i, w in enumerate(ws)]
+    return radii, units
+
+
+def frame(net, filters):
+    """The tangent space at `filters`; SingularPointError where dmu drops rank."""
+    radii, units = polar(net, filters)
+    batch = radii.shape[:-1]
+    u, s, vt = np.linalg.svd(jacobian(net, units), full_matrices=False)
+    dim = net.dimension
+    tol = EPS * max(u.shape[-2], vt.shape[-1])
+    ratio = s[..., dim - 1] / s[..., 0]
+    if (ratio <= tol).any():
+        rank = int((s > tol * s[..., :1]).sum(axis=-1).min())
+        raise SingularPointError(
+            f"filters: expected a differential of rank {dim}, the dimension of the neuromanifold, "
+            f"got rank {rank} (singular values below {tol:.1e} of the largest count as zero); "
+            "the metric is not defined there: move the filters away from this singular point"
+        )
+    units = [w.reshape((*batch, prod(k))) for w, k in zip(units, net.filter_shapes)]
+    return Frame(batch, radii, units, u[..., :dim], s[..., :dim], vt[..., :dim, :])
+
+
+def components(net, fr, a, name, rtol=RTOL_TANGENT):
+    """(eta, g) of the tangent vector `a`, whose leading axes broadcast against the batch.
+
+    Returns eta, shape (*lead,), and g, a list of H arrays of shape (*lead, |k_i|).
+    """
+    a = as_end_to_end(net, a, name)
+    if not 0 < rtol < 1:
+        raise InputError(f"rtol: expected a number between 0 and 1, got {rtol!r}")
+    a = a.reshape((*a.shape[: a.ndim - net.ndim], fr.left.shape[-2]))
+    try:
+        np.broadcast_shapes(a.shape[:-1], fr.batch)
+    except ValueError:
+        raise InputError(
+            f"{name}: expected leading axes that broadcast against the batch axes {fr.batch} of "
+            f"filters, got {a.shape[:-1]}"
+        ) from None
+    scale = np.abs(a).max(axis=-1, keepdims=True)
+    a = a / np.where(scale == 0, 1, scale)
+    c = np.einsum("...kd,...k->...d", fr.left, a)
+    off = np.linalg.norm(a - np.einsum("...kd,...d->...k", fr.left, c), axis=-1)
+    size = np.linalg.norm(a, axis=-1)
+    if (off > rtol * size).any():
+        worst = float((off / np.where(size == 0, 1, size)).max())
+        raise NotTangentError(
+            f"{name}: expected a tangent vector of the neuromanifold at v (the image of dmu), got "
+            f"one whose normal part is {worst:.1e} of its length (allowed: rtol = {rtol:.1e}); "
+            "project it with tangent_basis or build it with jvp"
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        scale = scale / fr.radii.prod(axis=-1)[..., None]
+    if not np.isfinite(scale).all():
+        raise InputError(
+            "filters: the product of the filter norms underflows double precision; rescale them"
+        )
+    x = np.einsum("...dp,...d->...p", fr.right, c / fr.singular) * scale
+    eta, g, start = 0.0, [], 0
+    for unit in fr.units:
+        x_i = x[..., start : start + unit.shape[-1]]
+        start += unit.shape[-1]
+        along = (x_i * unit).sum(axis=-1)
+        eta = eta + along
+        g_i = x_i - along[..., None] * unit
+        g.append(g_i - (g_i * unit).sum(axis=-1, keepdims=True) * unit)  # rounding of the first
+    return eta, g
+
+
+def lifted(fr, eta, g):
+    """The horizontal lift r_i (p_i eta u_i + g_i): H arrays of shape (*lead, |k_i|)."""
+    p = fr.weights
+    return [
+        fr.radii[..., i, None] * ((p[..., i] * eta)[..., None] * unit + g_i)
+        for i, (unit, g_i) in enumerate(zip(fr.units, g))
+    ]

@@ -1,0 +1,237 @@
+"""Geodesics of the metric g_delta (S11, chapter 9)."""
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ._checks import as_real
+from ._orbit import Orbit
+from ._tangent import RTOL_TANGENT, components, frame, lifted
+from .composition import end_to_end
+from .errors import FlowError, InputError
+
+__all__ = ["geodesic", "geodesic_filters"]
+
+# Larger ratios of norms overflow when squared.
+MAX_RATIO = 1e100
+# Angular velocities below this fraction of the others are rounding: such a filter does not turn.
+NO_TURN = 1e-12
+# Points of each panel at which two filters are tested for a common root.
+FOLD_POINTS = 32
+
+
+def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
+    """Points of M along the geodesic of g_delta from v with initial tangent `velocity`.
+
+    Statement S11, chapter 9.  The geodesic is mu of the curve that `geodesic_filters`
+    returns; no differential equation is stepped, so the accuracy is that of rounding
+    at every s.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes k_i
+        One set of filters (no batch axes); they fix v and the invariants.
+    velocity : ndarray, shape k
+        Tangent vector of M at v; its length in g_delta is the speed.
+    s : float or ndarray, shape (*m,)
+        Parameters in any order, negative ones included.
+    rtol : float, optional
+        Largest normal part of `velocity`, relative to its length.
+
+    Returns
+    -------
+    ndarray, shape (*m, *k)
+
+    Raises
+    ------
+    FlowError
+        When the geodesic leaves the smooth part of M before one of the `s`: it runs into the zero
+        filter, or onto the fold where two filters of equal stride get a common root (S8).
+        Its attribute ``time`` is the parameter at which that happens.
+    NotTangentError
+        When `velocity` is not in the image of dmu.
+    SingularPointError, ZeroFilterError
+        When dmu drops rank at the filters.
+    InputError
+        When shapes do not fit.
+
+    Examples
+    --------
+    Balanced radial geodesics are the rays of a cone: here |v|^(1/2) decreases linearly.
+
+    >>> net, w = LCN((2, 2), strides=2), [[1, 0], [0, 1]]
+    >>> geodesic(net, w, [0, 0, -2, 0], [0, 0.5, -1])[:, 2].round(12).tolist()
+    [1.0, 0.25, 4.0]
+    """
+    curve = _Curve(net, filters, velocity, rtol)
+    s = as_real(s, "s")
+    z, phi = curve.locate(s.reshape(-1))
+    curve.check_folds(z, s.reshape(-1))
+    v = end_to_end(net, curve.filters(z, phi))
+    return v.reshape(s.shape + net.end_to_end_shape)
+
+
+def geodesic_filters(net, filters, velocity, s, rtol=RTOL_TANGENT):
+    """Filters along the horizontal lift of the geodesic of `geodesic`.
+
+    Statement S11, chapter 9: each filter stays in the plane of w_i and its initial
+    velocity, the invariants and the angular momenta are constant, and what remains
+    is an integral of the common parameter t.  When the invariants vanish, the
+    spheres' great circles share one angle, as in any metric cone.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes k_i
+    velocity : ndarray, shape k
+    s : float or ndarray, shape (*m,)
+    rtol : float, optional
+
+    Returns
+    -------
+    list of H ndarrays, shapes (*m, *k_i)
+        A geodesic of the level set of the invariants in parameter space.  It may cross
+        parameters where dmu drops rank; `geodesic` stops there.
+
+    Raises
+    ------
+    FlowError
+        When a filter vanishes before one of the `s`; its attribute ``time`` says where.
+    NotTangentError, SingularPointError, ZeroFilterError, InputError
+        As in `geodesic`.
+
+    Examples
+    --------
+    >>> net, w = LCN((2, 1)), [[1, 0], [1]]
+    >>> [x.round(6).tolist() for x in geodesic_filters(net, w, [0, 1], [0, 1.0])]
+    [[[1.0, 0.0], [0.789355, 0.936439]], [[1.0], [1.224745]]]
+    """
+    curve = _Curve(net, filters, velocity, rtol)
+    s = as_real(s, "s")
+    ws = curve.filters(*curve.locate(s.reshape(-1)))
+    return [w.reshape(s.shape + k) for w, k in zip(ws, net.filter_shapes)]
+
+
+class _Curve:
+    """The geodesic in lengths of the smallest filter and with speed one."""
+
+    def __init__(self, net, filters, velocity, rtol):
+        self.net = net
+        fr = frame(net, filters)
+        if fr.batch:
+            raise InputError(
+                f"filters: expected one set of filters without batch axes, got {fr.batch}; call "
+                "geodesic for each"
+            )
+        if np.ndim(velocity) != net.ndim:
+            raise InputError(
+                f"velocity: expected shape {net.end_to_end_shape}, got {np.shape(velocity)}"
+            )
+        eta, g = components(net, fr, velocity, "velocity", rtol)
+        h = lifted(fr, eta, g)
+        speed = np.sqrt(sum((x * x).sum() for x in h))
+        self.length = fr.radii.min()
+        if fr.radii.max() > MAX_RATIO * self.length:
+            raise InputError(
+                f"filters: expected norms within a factor {MAX_RATIO:.0e} of each other, got "
+                f"{fr.radii}; balance them more with rescale"
+            )
+        self.clock = speed / self.length  # unit-speed parameter of the scaled curve, per s
+        safe = speed if speed > 0 else 1.0
+        turn = np.array([np.linalg.norm(x) for x in g])
+        turn[turn <= NO_TURN * max(abs(eta), turn.max())] = 0.0
+        swing = fr.radii * turn / safe
+        radial = eta * np.sqrt(fr.inverse_s) / safe
+        self.orbit = Orbit(fr.radii / self.length, radial, swing)
+        self.units = fr.units
+        self.normals = [x / (n if (n := np.linalg.norm(x)) > 0 else 1.0) for x in g]
+
+    def locate(self, s):
+        """Positions z and angles phi at the parameters `s`, shape (n,)."""
+        end = self.orbit.exit
+        if end is not None:
+            gone = s * self.clock * np.sign(end) >= abs(end)
+            if gone.any():
+                worst, time = s[gone][0], end / self.clock
+                raise FlowError(
+                    f"s: the geodesic runs into the zero filter at s = {time:.10g}, got "
+                    f"s = {worst:.10g}; the metric is incomplete there (S11): keep s on this side",
+                    time=time,
+                )
+        return self.orbit.path(s * self.clock)
+
+    def filters(self, z, phi):
+        r = self.length * np.sqrt(self.orbit.tau(z)[:, None] + self.orbit.a)
+        return [
+            (r[:, i, None] * (np.cos(phi[:, i, None]) * u + np.sin(phi[:, i, None]) * e)).reshape(
+                (-1, *k)
+            )
+            for i, (u, e, k) in enumerate(zip(self.units, self.normals, self.net.filter_shapes))
+        ]
+
+    def check_folds(self, z, s):
+        """FlowError when two filters in one variable get a common real root on the way.
+
+        For layers of equal cumulative stride that are long on one and the same axis this is one
+        condition, and the curve in M is folded back there; every other loss of rank takes at
+        least two conditions, which a geodesic misses unless it is sent there on purpose.
+        """
+        pairs = _common_root_pairs(self.net)
+        if not pairs or self.orbit.speed == 0:
+            return
+        for far in {int(s.argmax()), int(s.argmin())} if s.size else ():
+            if s[far] == 0:
+                continue
+            n = FOLD_POINTS * int(2 + abs(z[far] - self.orbit.z0))
+            grid = np.linspace(self.orbit.z0, z[far], n)
+            for pair in pairs:
+                sign = self._resultant(pair, grid)
+                change = np.flatnonzero(sign[:-1] * sign[1:] <= 0)
+                if change.size:
+                    low, high = grid[change[0]], grid[change[0] + 1]
+                    self._folded(pair, low, high)
+
+    def _folded(self, pair, low, high):
+        f = lambda z: self._resultant(pair, np.array([z]), value=True)[0]  # noqa: E731
+        root = brentq(f, low, high, xtol=1e-14) if f(low) * f(high) < 0 else high
+        time = float(self._angles(np.array([root]))[0, 0]) / self.clock
+        raise FlowError(
+            f"s: filters {pair[0]} and {pair[1]} get a common root at s = {time:.10g}, where dmu "
+            "drops rank and the geodesic leaves the smooth part of M (S8); keep s on this side, "
+            "or follow the curve in parameter space with geodesic_filters",
+            time=time,
+        )
+
+    def _angles(self, z):
+        """s and phi at z (scaled clock), shape (n, 1 + H)."""
+        return self.orbit.integrals(z)
+
+    def _resultant(self, pair, z, value=False):
+        phi = self._angles(z)[:, 1:]
+        p, q = (
+            np.cos(phi[:, i, None]) * self.units[i] + np.sin(phi[:, i, None]) * self.normals[i]
+            for i in pair
+        )
+        m, n = p.shape[1] - 1, q.shape[1] - 1
+        sylvester = np.zeros((len(z), m + n, m + n))
+        for i in range(n):
+            sylvester[:, i, i : i + m + 1] = p
+        for i in range(m):
+            sylvester[:, n + i, i : i + n + 1] = q
+        if value:
+            return np.linalg.det(sylvester)
+        return np.linalg.slogdet(sylvester)[0]
+
+
+def _common_root_pairs(net):
+    """Pairs of layers that are polynomials in the same power of the same variable."""
+    kinds = []
+    for k, s in zip(net.filter_shapes, net.cumulative_strides):
+        long = [a for a, n in enumerate(k) if n > 1]
+        kinds.append((long[0], s[long[0]]) if len(long) == 1 else None)
+    return [
+        (i, j)
+        for j in range(net.depth)
+        for i in range(j)
+        if kinds[i] is not None and kinds[i] == kinds[j]
+    ]

@@ -1,0 +1,159 @@
+"""The Riemannian metric g_delta of the neuromanifold (S7, S11, chapters 6 and 9)."""
+
+import numpy as np
+
+from ._tangent import RTOL_TANGENT, components, frame, lifted
+from .composition import end_to_end
+from .kernel import ntk_apply
+
+__all__ = ["horizontal_lift", "inner", "riemannian_gradient", "tangent_basis"]
+
+
+def inner(net, filters, a, b, rtol=RTOL_TANGENT):
+    """The inner product g_delta(a, b) = a^T K^+ b of two tangent vectors at v.
+
+    Statements S7 and S11, chapters 6 and 9.  K is never formed nor inverted: with
+    d log(r_1 ... r_H) = eta and du_i = g_i along each vector, the closed form is
+    g_delta(a, b) = eta_a eta_b / S + sum_i r_i^2 <g_{a,i}, g_{b,i}>, where
+    r_i = |w_i| and S = sum_i r_i^-2.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+        They fix the point v and, by their norms, the invariants delta.
+    a, b : ndarray, shapes (*lead, *k)
+        Tangent vectors at v; leading axes broadcast against `batch` and each other.
+    rtol : float, optional
+        Largest normal part of a or b, relative to its length.
+
+    Returns
+    -------
+    float, or ndarray of the broadcast leading shape
+
+    Raises
+    ------
+    NotTangentError
+        When a or b is not in the image of dmu.
+    SingularPointError, ZeroFilterError
+        When dmu drops rank at the filters, so that there is no metric.
+    InputError
+        When shapes do not fit.
+
+    Examples
+    --------
+    For k = (2, 1), M is the plane; with w = ((1, 0), 2), K is diag(5, 4).
+
+    >>> net, w = LCN((2, 1)), [[1, 0], [2]]
+    >>> round(inner(net, w, [1, 0], [1, 0]), 12), round(inner(net, w, [0, 1], [0, 1]), 12)
+    (0.2, 0.25)
+    """
+    fr = frame(net, filters)
+    eta_a, g_a = components(net, fr, a, "a", rtol)
+    eta_b, g_b = components(net, fr, b, "b", rtol)
+    out = eta_a * eta_b * fr.inverse_s
+    for i, (x, y) in enumerate(zip(g_a, g_b)):
+        out = out + fr.radii[..., i] ** 2 * (x * y).sum(axis=-1)
+    return out if np.ndim(out) else float(out)
+
+
+def horizontal_lift(net, filters, a, rtol=RTOL_TANGENT):
+    """The shortest direction in parameter space that dmu maps to the tangent vector a.
+
+    Statements S5 and S11, chapters 4 and 9: it is orthogonal to the scaling
+    directions ker dmu, hence tangent to the level set of the invariants, and its
+    Euclidean length is the length of a in g_delta.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+    a : ndarray, shape (*lead, *k)
+        Tangent vector at v; leading axes broadcast against `batch`.
+    rtol : float, optional
+        Largest normal part of a, relative to its length.
+
+    Returns
+    -------
+    list of H ndarrays, shapes (*broadcast(batch, lead), *k_i)
+
+    Raises
+    ------
+    NotTangentError, SingularPointError, ZeroFilterError, InputError
+        As in `inner`.
+
+    Examples
+    --------
+    >>> [h.round(12).tolist() for h in horizontal_lift(LCN((2, 1)), [[1, 0], [2]], [5, 4])]
+    [[2.0, 2.0], [1.0]]
+    """
+    fr = frame(net, filters)
+    h = lifted(fr, *components(net, fr, a, "a", rtol))
+    return [x.reshape(x.shape[:-1] + k) for x, k in zip(h, net.filter_shapes)]
+
+
+def tangent_basis(net, filters):
+    """A basis of the tangent space T_v M = im dmu, orthonormal for the Euclidean product.
+
+    Statements S4 and S7, chapters 4 and 6.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+
+    Returns
+    -------
+    ndarray, shape (*batch, dimension, *k)
+
+    Raises
+    ------
+    SingularPointError, ZeroFilterError
+        When dmu drops rank at the filters.
+    InputError
+        When shapes do not fit.
+
+    Examples
+    --------
+    >>> tangent_basis(LCN((2, 2), strides=2), [[1, 2], [3, 1]]).shape
+    (3, 4)
+    """
+    fr = frame(net, filters)
+    return np.swapaxes(fr.left, -1, -2).reshape(
+        (*fr.batch, net.dimension, *net.end_to_end_shape)
+    )
+
+
+def riemannian_gradient(net, filters, loss):
+    """The gradient K grad l(v) of the loss on M for the metric g_delta.
+
+    Statement S7, chapter 6: the end-to-end filter of a gradient flow moves by minus
+    this vector.  The point is checked to be immersive; `ntk_apply` gives the same
+    vector without that check for very large networks.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+    loss : object with a method ``gradient(v)``, such as `QuadraticLoss`
+
+    Returns
+    -------
+    ndarray, shape (*batch, *k)
+
+    Raises
+    ------
+    SingularPointError, ZeroFilterError
+        When dmu drops rank at the filters.
+    InputError
+        When shapes do not fit.
+
+    Examples
+    --------
+    >>> loss = QuadraticLoss([0, 4])
+    >>> riemannian_gradient(LCN((2, 1)), [[1, 0], [2]], loss).round(12).tolist()
+    [10.0, -16.0]
+    """
+    frame(net, filters)
+    v = end_to_end(net, filters)
+    return ntk_apply(net, filters, loss.gradient(v))

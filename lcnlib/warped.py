@@ -1,0 +1,215 @@
+"""The metric g_delta as a multiply warped product of spheres (S11, chapter 9).
+
+For fixed invariants the filters are determined by t = |w_1|^2 and the directions
+u_i = w_i/|w_i|: with sigma_1 = 0 and sigma_i = delta_1 + ... + delta_{i-1},
+
+    |w_i|^2 = t + sigma_i,
+    g_delta = 1/4 sum_i dt^2 / (t + sigma_i) + sum_i (t + sigma_i) |du_i|^2.
+
+Every delta is possible, and t fills the half-line t > -min sigma.  As t grows the length is
+infinite.  At t = -min sigma exactly the filters with sigma_i = min sigma vanish, v tends to zero,
+and the length is finite: the zero filter is the only end at finite distance.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._checks import as_filters, as_invariants, as_real
+from ._quadrature import NODES, WEIGHTS
+from ._tangent import RTOL_TANGENT, components, frame, polar
+from .errors import InputError
+from .scaling import invariants as _invariants
+
+__all__ = [
+    "WarpedPoint",
+    "distance_to_zero",
+    "from_warped_coordinates",
+    "warped_coordinates",
+    "warped_velocity",
+]
+
+
+class WarpedPoint(NamedTuple):
+    """A point in the coordinates of S11.
+
+    Attributes
+    ----------
+    t : ndarray, shape (*batch,)
+        The squared norm of the first filter.
+    directions : list of H ndarrays, shapes (*batch, *k_i)
+        Filters of norm one.
+    invariants : ndarray, shape (*batch, H-1)
+    """
+
+    t: np.ndarray
+    directions: list
+    invariants: np.ndarray
+
+
+def warped_coordinates(net, filters):
+    """The coordinates t = |w_1|^2, u_i = w_i/|w_i| and the invariants of the filters.
+
+    Statement S11, chapter 9.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i), none of them zero
+
+    Returns
+    -------
+    WarpedPoint
+
+    Raises
+    ------
+    ZeroFilterError
+        When a filter is zero.
+    InputError
+        When shapes do not fit.
+
+    Examples
+    --------
+    >>> p = warped_coordinates(LCN((2, 1)), [[3, 4], [10]])
+    >>> float(p.t), [u.tolist() for u in p.directions], p.invariants.tolist()
+    (25.0, [[0.6, 0.8], [1.0]], [75.0])
+    """
+    radii, units = polar(net, filters)
+    return WarpedPoint(radii[..., 0] ** 2, units, _invariants(net, filters))
+
+
+def from_warped_coordinates(net, t, directions, invariants):
+    """The filters sqrt(t + sigma_i) u_i.
+
+    Statement S11, chapter 9; the inverse of `warped_coordinates`.
+
+    Parameters
+    ----------
+    net : LCN
+    t : float or ndarray, shape (*batch,)
+        Above -min sigma.
+    directions : sequence of H ndarrays, shapes (*batch, *k_i)
+        Filters of norm one, to 1e-8.
+    invariants : array_like, shape (H-1,) or (*batch, H-1)
+
+    Returns
+    -------
+    list of H ndarrays, shapes (*batch, *k_i)
+
+    Raises
+    ------
+    InputError
+        When t is too small, a direction is not of norm one, or shapes do not fit.
+
+    Examples
+    --------
+    >>> [w.tolist() for w in from_warped_coordinates(LCN((2, 1)), 25, [[0.6, 0.8], [1]], [75])]
+    [[3.0, 4.0], [10.0]]
+    """
+    us = as_filters(net, directions, "directions")
+    batch = us[0].shape[: -net.ndim]
+    axes = tuple(range(-net.ndim, 0))
+    for i, u in enumerate(us):
+        off = np.abs(np.sqrt((u * u).sum(axis=axes)) - 1).max(initial=0)
+        if off > 1e-8:
+            raise InputError(
+                f"directions[{i}]: expected norm one, got a norm that is off by {off:.1e}; divide "
+                "the filter by its norm"
+            )
+    t = as_real(t, "t")
+    delta = as_invariants(net, invariants, batch)
+    try:
+        t = np.broadcast_to(t, batch)
+    except ValueError:
+        raise InputError(f"t: expected the batch shape {batch}, got {t.shape}") from None
+    sigma = np.concatenate([np.zeros((*batch, 1)), np.cumsum(delta, axis=-1)], axis=-1)
+    squares = t[..., None] + sigma
+    if (squares <= 0).any():
+        raise InputError(
+            f"t: expected more than -min sigma = {float(-sigma.min(axis=-1).flat[0]):.6g}, where a "
+            f"filter vanishes, got {float(t.flat[0]):.6g}; increase t"
+        )
+    r = np.sqrt(squares).reshape((*batch, net.depth) + (1,) * net.ndim)
+    return [r.take(i, axis=len(batch)) * u for i, u in enumerate(us)]
+
+
+def warped_velocity(net, filters, a, rtol=RTOL_TANGENT):
+    """The velocities dt and du_i of a tangent vector in the coordinates of S11.
+
+    Statement S11, chapter 9: g_delta(a, a) = 1/4 sum_i dt^2/|w_i|^2 + sum_i |w_i|^2 |du_i|^2.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i)
+    a : ndarray, shape (*lead, *k)
+        Tangent vector at v; leading axes broadcast against `batch`.
+    rtol : float, optional
+        Largest normal part of a, relative to its length.
+
+    Returns
+    -------
+    dt : ndarray, shape (*broadcast(batch, lead),)
+    du : list of H ndarrays, shapes (*broadcast(batch, lead), *k_i)
+        Orthogonal to the directions u_i.
+
+    Raises
+    ------
+    NotTangentError, SingularPointError, ZeroFilterError, InputError
+        As in `inner`.
+
+    Examples
+    --------
+    >>> dt, du = warped_velocity(LCN((2, 1)), [[1, 0], [2]], [5, 4])
+    >>> round(float(dt), 12), [x.round(12).tolist() for x in du]
+    (4.0, [[0.0, 2.0], [0.0]])
+    """
+    fr = frame(net, filters)
+    eta, g = components(net, fr, a, "a", rtol)
+    return 2 * eta * fr.inverse_s, [x.reshape(x.shape[:-1] + k) for x, k in
+                                    zip(g, net.filter_shapes)]
+
+
+def distance_to_zero(net, filters):
+    """The distance in g_delta from v to the zero filter.
+
+    Statement S11, chapter 9.  A curve from v to zero is at least as long as its
+    part along dt, and the line of constant directions has no other part; so the
+    distance is the integral of 1/2 sqrt(sum_i 1/(t + sigma_i)) dt from -min sigma.
+    It is sqrt(H) |w_1| when the filters are balanced.
+
+    Parameters
+    ----------
+    net : LCN
+    filters : sequence of H ndarrays, shapes (*batch, *k_i), none of them zero
+
+    Returns
+    -------
+    float, or ndarray, shape (*batch,)
+
+    Raises
+    ------
+    ZeroFilterError
+        When a filter is zero.
+    InputError
+        When shapes do not fit.
+
+    Examples
+    --------
+    >>> round(distance_to_zero(LCN((2, 2)), [[3, 4], [0, 5]]) / 2**0.5, 12)
+    5.0
+    """
+    radii, _ = polar(net, filters)
+    least = radii.min(axis=-1, keepdims=True)
+    ratio = radii / least
+    gap = (ratio - 1) * (ratio + 1)  # (sigma_i - min sigma) / least^2
+    # In y = log of the smallest radius the integrand is analytic in |Im y| < pi/2 whatever the
+    # scales; what lies below e^-38 of the smallest radius is less than rounding.
+    y = -(np.arange(50)[:, None] + NODES).ravel() * 0.76
+    x2 = np.exp(2 * y)
+    rate = np.ones_like(y) * (gap == 0).sum(axis=-1)[..., None]
+    for i in range(net.depth):
+        g = gap[..., i, None]
+        rate = rate + np.where(g == 0, 0.0, x2 / (x2 + np.where(g == 0, 1.0, g)))
+    out = (np.sqrt(rate * x2) * np.tile(WEIGHTS, 50)).sum(axis=-1) * 0.76 * least[..., 0]
+    return out if out.ndim else float(out)
