@@ -153,7 +153,8 @@ class Control:
         """The text that shows `value`."""
         if callable(self.format):
             return self.format(value)
-        return format(value, self.format or ("g" if self.numeric else "")).replace("-", "\N{MINUS SIGN}")
+        text = format(value, self.format or ("g" if self.numeric else ""))
+        return text.replace("-", "\N{MINUS SIGN}") if self.numeric else text
 
     def widget(self, live):
         """The ipywidget: one with a ``value`` if `live`, else one with an ``index``."""

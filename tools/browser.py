@@ -42,8 +42,8 @@ def find_chromium(playwright):
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map,
-                      ".js": "text/javascript", ".woff": "font/woff", ".woff2": "font/woff2"}
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
+        ".js": "text/javascript", ".woff": "font/woff", ".woff2": "font/woff2"}
 
     def log_message(self, *args):
         pass

@@ -12,8 +12,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import browser as tools  # noqa: E402
 
-NOT_PAGES = {"genindex.html", "search.html", "prf-prf.html", "index.html"}
-
 
 def built_pages():
     """Every page that a reader can open, as a path inside the book."""
@@ -32,6 +30,11 @@ def html():
     if not (HTML / "index.html").exists():
         pytest.fail(f"there is no built book in {HTML}: run `make book` first, or `make test`")
     return HTML
+
+
+@pytest.fixture(scope="session")
+def pages(html):
+    return built_pages()
 
 
 @pytest.fixture(scope="session")

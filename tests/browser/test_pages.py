@@ -1,36 +1,15 @@
 """Every page of the built book, in a browser that reaches nothing but the book itself."""
 
 import re
+from pathlib import Path
 
 import pytest
 from browser import settled
-from conftest import ROOT
 
-AXE = ROOT / "assets" / "vendor" / "axe" / "axe.min.js"
+HERE = Path(__file__).resolve().parent
+AXE = HERE.parents[1] / "assets" / "vendor" / "axe" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LIMIT = 3_000_000  # bytes of a page's own HTML and pictures, uncompressed
-
-# Boxes that may scroll sideways on a phone, so that the page does not.
-WIDE = """() => {
-  const limit = document.documentElement.clientWidth + 1;
-  const scrolls = e => { for (let p = e; p && p !== document.body; p = p.parentElement)
-    if (['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(p).overflowX)) return true; return false; };
-  return [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > limit
-    && !scrolls(e)).slice(0, 5).map(e => e.outerHTML.slice(0, 120));
-}"""
-NAMELESS = """() => [...document.querySelectorAll('main img, main svg, main [role=img]')].filter(e => {
-    if (e.closest('[aria-hidden=true], mjx-container, button')) return false;  // icons; axe wants names of buttons
-    const alt = (e.getAttribute('alt') || e.getAttribute('aria-label') || '').trim();
-    return alt.length < 15 || /\\.(svg|png|jpe?g|gif)$/i.test(alt) || (e.tagName === 'svg' && e.getAttribute('role') !== 'img');
-  }).map(e => e.outerHTML.slice(0, 160))"""
-MATHS = """() => ({
-    asked: document.querySelectorAll('span.math, div.math').length,
-    typeset: [...document.querySelectorAll('span.math, div.math')].filter(e => e.querySelector('mjx-container')).length,
-    errors: [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent || e.dataset.mjxError),
-    raw: (document.querySelector('main').innerText.match(/\\\\(begin|frac|mathbb|operatorname)\\b.*/) || [null])[0],
-  })"""
-BROKEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
-
 
 @pytest.fixture
 def visit(chromium, base):
@@ -62,6 +41,7 @@ def visit(chromium, base):
         page.on("console", lambda m: wrong.append(f"console: {m.text} {m.location}")
                 if m.type == "error" else None)
         settled(page, base + name)
+        page.add_script_tag(path=HERE / "probes.js")
         page.weights = weights
         return page
 
@@ -71,12 +51,22 @@ def visit(chromium, base):
     assert not wrong, "\n".join(wrong)
 
 
-def axe(page):
-    """What axe-core finds, as readable lines."""
+def nothing(page, *probes):
+    """Fail with what the probes find."""
+    found = {probe: page.evaluate(f"probes.{probe}()") for probe in probes}
+    assert not any(found.values()), "\n".join(f"{k}: {v}" for k, v in found.items() if v)
+
+
+def nothing_for_axe(page):
+    """Fail with what axe-core finds."""
     page.add_script_tag(path=AXE)
     found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
-    return [f"[{v['impact']}] {v['id']}: {v['help']}\n    " + "\n    ".join(
-        f"{n['html'][:200]} @ {n['target']} {n['failureSummary'][:300]}" for n in v["nodes"][:4]) for v in found]
+    lines = []
+    for rule in found:
+        lines.append(f"[{rule['impact']}] {rule['id']}: {rule['help']}")
+        lines += [f"    {node['html'][:200]} @ {node['target']} {node['failureSummary'][:300]}"
+                  for node in rule["nodes"][:4]]
+    assert not lines, "\n".join(lines)
 
 
 def picture(box):
@@ -97,16 +87,10 @@ def changed(page, box, before):
 
 def test_wide(visit, page_name):
     page = visit(page_name)
-    maths = page.evaluate(MATHS)
-    assert maths["typeset"] == maths["asked"], f"mathematics left untypeset: {maths}"
-    assert not maths["errors"], f"TeX errors: {maths['errors']}"
-    assert not maths["raw"], f"raw TeX in the text: {maths['raw']}"
-    assert not page.evaluate(BROKEN)
-    assert not page.evaluate(NAMELESS), "pictures without a text alternative"
+    nothing(page, "untypeset", "texErrors", "rawTex", "broken", "nameless", "pale")
     weight = sum(page.weights.values())
     assert weight < LIMIT, f"the page and its pictures weigh {weight} bytes"
-    found = axe(page)
-    assert not found, "\n".join(found)
+    nothing_for_axe(page)
     for k, box in enumerate(page.locator(".lcn-explore").all()):
         try_widget(page, box, f"widget {k}")
 
@@ -152,12 +136,12 @@ def try_widget(page, box, name):
 def test_dark(visit, page_name):
     page = visit(page_name, scheme="dark")
     assert page.locator("html").get_attribute("data-theme") == "dark"
-    found = axe(page)
-    assert not found, "\n".join(found)
+    nothing(page, "pale")
+    nothing_for_axe(page)
 
 
 def test_phone(visit, page_name):
     page = visit(page_name, width=360)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360, page.evaluate(WIDE)
-    assert not page.evaluate(WIDE), "parts of the page stick out sideways"
+    nothing(page, "wide")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    nothing_for_axe(page)

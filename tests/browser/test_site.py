@@ -3,14 +3,13 @@
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from bs4 import BeautifulSoup
 from browser import settled
-from conftest import built_pages
+from bs4 import BeautifulSoup
 
 
-def test_links_and_fragments_resolve(html):
+def test_links_and_fragments_resolve(html, pages):
     ids, links = {}, []
-    for name in built_pages():
+    for name in pages:
         soup = BeautifulSoup((html / name).read_text(encoding="utf-8"), "html.parser")
         ids[(html / name).resolve()] = {e["id"] for e in soup.select("[id]")}
         links += [(name, e.get("href") or e.get("src")) for e in soup.select("a[href], img[src]")]
@@ -38,8 +37,8 @@ def test_front_door_leads_to_the_landing_page(chromium, base):
     page.close()
 
 
-def test_works_from_the_file_system(chromium, html):
-    names = [n for n in built_pages() if "widget-view+json" in (html / n).read_text("utf-8")]
+def test_works_from_the_file_system(chromium, html, pages):
+    names = [n for n in pages if "widget-view+json" in (html / n).read_text("utf-8")]
     if not names:
         pytest.fail("no page of the book holds a widget")
     page = chromium.new_page()

@@ -1,0 +1,164 @@
+"""The figure style and `explore`, with a kernel and for the static page."""
+
+import io
+import re
+
+import ipywidgets as W
+import matplotlib.pyplot as plt
+import pytest
+
+from lcnlib.display import COLORS, INK, PAPER, Control, explore, themed_svg, use_style
+
+
+@pytest.fixture(autouse=True)
+def _style():
+    with plt.rc_context():
+        use_style()
+        yield
+    assert not plt.get_fignums(), "explore left a figure open"
+
+
+def draw(n, shape):
+    fig, ax = plt.subplots()
+    ax.plot([0, n], [0, 1], "-" if shape == "line" else "--")
+    ax.set(xlabel="x", ylabel="y")
+    return fig
+
+
+def alt(n, shape):
+    return f"A {shape} to {n:g}"
+
+
+CONTROLS = {
+    "n": Control("length", [1.0, 2.0, 4.0], initial=2.0),
+    "shape": ("shape", ["line", "dashes"]),
+}
+
+
+def shown(widget):
+    """The frame that a reader sees."""
+    while isinstance(widget, W.Stack):
+        widget = widget.children[widget.selected_index]
+    return widget.value
+
+
+def alts(text):
+    return re.findall(r'aria-label="([^"]*)"', text)
+
+
+@pytest.fixture
+def static(monkeypatch):
+    monkeypatch.setenv("LCN_BOOK_STATIC", "1")
+
+
+@pytest.fixture
+def live(monkeypatch):
+    monkeypatch.delenv("LCN_BOOK_STATIC", raising=False)
+
+
+def test_static_draws_every_combination(static):
+    slider, buttons, stack = explore(draw, alt, "What it is", **CONTROLS).children
+    assert isinstance(slider, W.SelectionSlider) and isinstance(buttons, W.ToggleButtons)
+    found = [[alts(leaf.value) for leaf in inner.children] for inner in stack.children]
+    assert found == [[[f"A {s} to {n:g}"] for s in ("line", "dashes")] for n in (1, 2, 4)]
+    assert alts(shown(stack)) == ["A line to 2"]
+    assert slider.label == "2" and slider.index == stack.selected_index == 1
+    assert "<figcaption>What it is</figcaption>" in shown(stack)
+
+
+def test_static_frames_have_ids_of_their_own(static):
+    *_, stack = explore(draw, alt, **CONTROLS).children
+    frames = [leaf.value for inner in stack.children for leaf in inner.children]
+    ids = [name for frame in frames for name in re.findall(r' id="([^"]+)"', frame)]
+    assert len(ids) >= len(frames)
+    assert len(ids) == len(set(ids))
+
+
+def test_static_handles_are_linked_in_the_page(static, monkeypatch):
+    links = []
+    monkeypatch.setattr(W, "jslink", lambda a, b: links.append((a, b)))
+    slider, buttons, stack = explore(draw, alt, **CONTROLS).children
+    joined = {(id(a), b) for (a, _), (b, _) in links}
+    assert joined == {(id(slider), stack), *((id(buttons), inner) for inner in stack.children)}
+    assert {(a, b) for (_, a), (_, b) in links} == {("index", "selected_index")}
+
+
+def test_live_draws_one_frame_and_follows_its_handles(live):
+    slider, buttons, picture = explore(draw, alt, "What it is", **CONTROLS).children
+    assert isinstance(slider, W.FloatSlider) and (slider.min, slider.max) == (1, 4)
+    assert alts(picture.value) == ["A line to 2"]
+    before = picture.value
+    slider.value = 3.3  # between the frames of the static page
+    assert alts(picture.value) == ["A line to 3.3"] and picture.value != before
+    buttons.value = "dashes"
+    assert alts(picture.value) == ["A dashes to 3.3"]
+
+
+def test_live_whole_numbers_stay_whole(live):
+    count = ("count", range(2, 6))
+    slider, _ = explore(lambda n: draw(n, "line"), lambda n: repr(n), n=count).children
+    assert isinstance(slider, W.IntSlider) and slider.value == 2
+
+
+@pytest.mark.parametrize("mode", ["static", "live"])
+def test_many_words_make_a_menu(mode, request):
+    request.getfixturevalue(mode)
+    menu, _ = explore(lambda w: draw(1, w), lambda w: w, w=("word", list("abcde"))).children
+    assert isinstance(menu, W.Dropdown)
+
+
+def test_values_are_shown_in_their_format(static):
+    control = Control("step", [-0.5, 0.25], format="+.2f")
+    slider, _ = explore(lambda s: draw(s, "line"), lambda s: f"{s}", s=control).children
+    assert [text for text, _ in slider.options] == ["−0.50", "+0.25"]
+
+
+def test_raster_stores_the_data_as_pixels(static):
+    n = ("n", [1, 2])
+    _, stack = explore(lambda n: draw(n, "line"), lambda n: f"{n}", raster=True, n=n).children
+    assert "data:image/png" in shown(stack) and "<text" in shown(stack)
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: explore(draw, alt), "one to three controls, got 0"),
+    (lambda: Control("n", [1]), "at least two values"),
+    (lambda: Control("n", [1, 2], initial=3), "initial must be one of its values"),
+])  # fmt: skip
+def test_bad_controls_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def saved(fig):
+    out = io.StringIO()
+    fig.savefig(out, format="svg", metadata={"Date": None})
+    plt.close(fig)
+    return out.getvalue()
+
+
+def test_themed_svg_follows_the_page():
+    svg = themed_svg(saved(draw(1, "line")), 'A "line" & more')
+    assert svg.startswith("<svg ") and svg.count("<svg") == 1 and svg.endswith("</svg>")
+    assert 'role="img" aria-label="A &quot;line&quot; &amp; more"' in svg
+    assert INK not in svg and PAPER not in svg and "currentColor" in svg
+    assert "<style" not in svg and "<metadata" not in svg  # a style would reach the whole page
+    used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', svg))
+    assert used and used == set(re.findall(r' id="([^"]+)"', svg))
+    assert "width:100%" in svg and not re.search(r"<svg[^>]* (width|height)=", svg)
+
+
+def test_themed_svg_is_reproducible():
+    assert themed_svg(saved(draw(1, "line")), "a") == themed_svg(saved(draw(1, "line")), "a")
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+@pytest.mark.parametrize("colour", COLORS.values(), ids=COLORS)
+@pytest.mark.parametrize("page", ["#ffffff", "#121212", "#14181e"])
+def test_colours_read_on_light_and_dark(colour, page):
+    low, high = sorted([luminance(colour), luminance(page)])
+    assert (high + 0.05) / (low + 0.05) >= 3

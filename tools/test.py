@@ -1,0 +1,55 @@
+"""Everything that has to hold, as `make test` runs it; on two cores, two things at a time.
+
+The cold strict build runs beside lint, doctests, unit tests and strict nbval over every notebook;
+then a browser goes through the built book.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTEST = [sys.executable, "-m", "pytest", "-q"]
+
+
+def main():
+    os.chdir(ROOT)
+    start = time.monotonic()
+    log = ROOT / "_build" / "test-build.log"
+    log.parent.mkdir(exist_ok=True)
+    failed = []
+
+    def run(name, command, **kwargs):
+        print(f"\n== {name} ({time.monotonic() - start:.0f} s)", flush=True)
+        if subprocess.run(command, **kwargs).returncode:
+            failed.append(name)
+
+    with log.open("w") as out:
+        build = subprocess.Popen([sys.executable, "tools/build.py", "--cold", "_build/test"],
+                                 stdout=out, stderr=subprocess.STDOUT)
+        try:
+            run("lint", [sys.executable, "-m", "ruff", "check", "."])
+            notebooks = sorted(map(str, Path("book").glob("*.ipynb")))
+            # Without the static book's variable: here a widget draws one frame, not all.
+            env = {k: v for k, v in os.environ.items() if k != "LCN_BOOK_STATIC"}
+            run("doctests, unit tests and notebooks",
+                [*PYTEST, "-n", "2", "--dist", "loadscope", "--nbval", "lcnlib", "tests",
+                 "--ignore=tests/browser", *notebooks], env=env)
+            print(f"\n== cold strict build ({time.monotonic() - start:.0f} s)", flush=True)
+            if build.wait():
+                failed.append("cold strict build")
+                print(log.read_text()[-20_000:])
+        finally:
+            build.kill()
+    if "cold strict build" not in failed:
+        run("browser", [*PYTEST, "-n", "2", "tests/browser"],
+            env={**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")})
+    print(f"\nmake test took {time.monotonic() - start:.0f} s")
+    if failed:
+        sys.exit("FAILED: " + ", ".join(failed))
+
+
+if __name__ == "__main__":
+    main()
