@@ -10,6 +10,16 @@ from .errors import InputError
 FLOAT = np.dtype(np.float64)
 
 
+# Decorator: an overflow is found in the result and raised as an error, not warned about.
+quiet = np.errstate(over="ignore", invalid="ignore")
+
+
+def all_finite(a):
+    if a.size <= 64 and math.isfinite(sum(a.reshape(-1).tolist())):
+        return True  # a tenth of the time of the line below, for filters
+    return bool(np.isfinite(a).all())
+
+
 def as_net(net):
     if not isinstance(net, LCN):
         raise InputError(
@@ -35,9 +45,7 @@ def as_real(value, name):
                 f"{name}: expected an array of real numbers, got {type(value).__name__}; "
                 "convert it with numpy.asarray(..., dtype=float)"
             ) from None
-    # One sum is much cheaper than isfinite on every entry; the slow look only on doubt.
-    flat = a.reshape(-1)
-    if not math.isfinite(flat.dot(flat)) and not np.isfinite(a).all():
+    if not all_finite(a):
         bad = tuple(int(n) for n in np.argwhere(~np.isfinite(a))[0])
         raise InputError(
             f"{name}: expected finite entries, got {a[bad]} at index {bad}; remove or replace it"
@@ -128,8 +136,7 @@ def as_invariants(net, invariants, batch=None, name="invariants"):
 
 def finite_result(a, what):
     """`a` unless it overflowed: an InputError in place of a silent inf or NaN."""
-    flat = a.reshape(-1)
-    if not math.isfinite(flat.dot(flat)) and not np.isfinite(a).all():
+    if not all_finite(a):
         raise InputError(
             f"{what} overflows double precision; rescale the filters first "
             "(their norms multiply up to the norm of the result)"

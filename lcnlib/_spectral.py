@@ -12,6 +12,7 @@ from math import prod
 
 import numpy as np
 from scipy import fft
+from scipy.signal import fftconvolve
 
 # Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
 # round as little as it does; longer sums would lose digits.
@@ -50,14 +51,15 @@ def cofactor_values(w):
     return c
 
 
-def _support(size, shapes_and_strides):
-    """Which of `size` coefficients a product of lattice-supported polynomials can reach."""
-    mask = np.zeros(size, dtype=bool)
-    reach = {0}
-    for k, s in shapes_and_strides:
-        reach = {a + s * j for a in reach for j in range(k)} if k > 1 else reach
-    mask[list(reach)] = True
-    return mask
+def _support(size, terms):
+    """Which of `size` exponents the product of the 1 + x^s + ... + x^(s(k-1)) contains."""
+    mask = np.zeros(size)
+    mask[0] = 1.0
+    for k, s in terms:
+        comb = np.zeros((k - 1) * s + 1)
+        comb[::s] = 1.0
+        mask = fftconvolve(mask, comb)[:size] > 0.5  # counts, rounded
+    return mask.astype(bool)
 
 
 class _Plan:
@@ -136,7 +138,7 @@ class _Plan:
     def cofactor_coefficients(self, c):
         """Coefficients on the k-grid from the values (H, B, M) -> (H, B, |k|)."""
         depth, b, m = c.shape
-        out = self.coefficients(c.reshape(depth * b, m)).reshape(depth, b, -1)
+        out = self.coefficients(c.reshape(depth * b, m)).reshape(depth, b, prod(self.shape))
         out *= self.cofactor_supports[:, None, :]
         return out
 
@@ -191,8 +193,8 @@ class DensePlan(_Plan):
         """Values of every layer's polynomial: (B, P) -> (H, B, M)."""
         depth, b = self.net.depth, len(theta)
         if self.block:
-            w = (theta @ self.evaluation).view(complex).reshape(b, depth, -1)
-            return w.transpose(1, 0, 2) if b > 1 else w.reshape(depth, 1, -1)
+            w = (theta @ self.evaluation).view(complex).reshape(b, depth, self.n_values)
+            return w.transpose(1, 0, 2) if b != 1 else w.reshape(depth, 1, -1)
         out = np.empty((depth, b, 2 * self.n_values))
         for i, (p, e) in enumerate(zip(self.parts, self.layer_evaluation)):
             np.matmul(theta[:, p], e, out=out[i])

@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 from scipy.signal import fftconvolve
 
-from ._checks import as_filters, as_real, finite_result
+from ._checks import as_filters, as_real, finite_result, quiet
 from ._spectral import cofactor_values, plan
 from .errors import InputError
 
@@ -15,6 +15,7 @@ __all__ = ["apply", "cofactors", "end_to_end"]
 DIRECT_LIMIT = 512
 
 
+@quiet
 def end_to_end(net, filters):
     """The end-to-end filter v = mu(filters): the product of the p_i(x^{S_i}).
 
@@ -54,6 +55,7 @@ def end_to_end(net, filters):
     return finite_result(v, "the end-to-end filter").reshape(batch + net.end_to_end_shape)
 
 
+@quiet
 def cofactors(net, filters):
     """Coefficients of the cofactors c_i(x) = product over j != i of p_j(x^{S_j}).
 
@@ -90,6 +92,7 @@ def cofactors(net, filters):
     return out
 
 
+@quiet
 def apply(net, filters, x):
     """The network's output: H strided cross-correlations on valid outputs, layer 1 first.
 

@@ -4,13 +4,14 @@ from math import prod
 
 import numpy as np
 
-from ._checks import as_end_to_end, as_filters, finite_result, same_batch
+from ._checks import as_end_to_end, as_filters, finite_result, quiet, same_batch
 from ._spectral import cofactor_values, plan
 from .errors import InputError
 
 __all__ = ["jacobian", "jvp", "ntk", "ntk_apply", "rank", "vjp"]
 
 
+@quiet
 def jacobian(net, filters):
     """The Jacobian dmu = (T_1 | ... | T_H): column (i, j) is the cofactor c_i shifted by S_i j.
 
@@ -51,6 +52,7 @@ def _jacobian(p, ws):
     return flat[:, p.jacobian_index] if b != 1 else flat[0][p.jacobian_index][None]
 
 
+@quiet
 def ntk(net, filters):
     """The neural tangent kernel K = dmu dmu^T, as a dense matrix.
 
@@ -88,6 +90,7 @@ def ntk(net, filters):
     return k.reshape(ws[0].shape[: -net.ndim] + k.shape[1:])
 
 
+@quiet
 def jvp(net, filters, directions):
     """The differential applied to a parameter direction, without forming the Jacobian.
 
@@ -126,6 +129,7 @@ def jvp(net, filters, directions):
     return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
 
 
+@quiet
 def vjp(net, filters, covector):
     """The transposed differential applied to a covector, without forming the Jacobian.
 
@@ -165,6 +169,7 @@ def _pull_back(p, c, g_values):
     return p.samples(c)
 
 
+@quiet
 def ntk_apply(net, filters, covector):
     """K covector, without forming K or the Jacobian.
 
@@ -205,6 +210,7 @@ def _with_covector(net, filters, covector):
     return ws, g.reshape(prod(batch), prod(net.end_to_end_shape)), batch
 
 
+@quiet
 def rank(net, filters, rtol=None):
     """Numerical rank of the differential dmu.
 

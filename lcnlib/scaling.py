@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._checks import as_filters, as_invariants, finite_result
+from ._checks import as_filters, as_invariants, finite_result, quiet
 from .errors import InputError, ZeroFilterError
 
 __all__ = ["invariants", "rescale", "scalings"]
@@ -11,6 +11,7 @@ __all__ = ["invariants", "rescale", "scalings"]
 MAX_DEPTH_LISTED = 21
 
 
+@quiet
 def invariants(net, filters):
     """The conserved numbers delta_i = |w_{i+1}|^2 - |w_i|^2, i = 1 ... H-1.
 
@@ -38,9 +39,7 @@ def invariants(net, filters):
     """
     ws = as_filters(net, filters)
     squares = np.stack([_norm(w, net.ndim) for w in ws], axis=-1)
-    with np.errstate(over="ignore"):
-        squares = squares * squares
-    finite_result(squares, "a squared norm")
+    squares = finite_result(squares * squares, "a squared norm")
     return np.diff(squares, axis=-1)
 
 
