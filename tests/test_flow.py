@@ -1,0 +1,177 @@
+"""Gradient flow in parameter space (S2)."""
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+import lcnlib as lcn
+from lcnlib import LCN, QuadraticLoss
+
+from .cases import NAMED
+
+
+def problem(net, seed, batch=()):
+    """A definite quadratic loss and filters of moderate size."""
+    rng = np.random.default_rng(seed)
+    n = int(np.prod(net.end_to_end_shape))
+    a = rng.standard_normal((n, n)) / np.sqrt(n)
+    loss = QuadraticLoss(rng.standard_normal(net.end_to_end_shape), a @ a.T + 0.1 * np.eye(n))
+    return loss, [0.7 * w for w in lcn.random_filters(net, rng, batch)]
+
+
+def test_scalar_network_against_the_closed_form():
+    """k = (1, 1), balanced: v' = -2 v (v - c), a logistic equation."""
+    c, t = 1.5, np.linspace(0, 4, 9)
+    flow = lcn.gradient_flow(LCN((1, 1)), QuadraticLoss([c]), [[0.3], [0.3]], t)
+    v0 = 0.09
+    want = c / (1 + (c / v0 - 1) * np.exp(-2 * c * t))
+    np.testing.assert_allclose(flow.end_to_end[:, 0], want, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_record_of_a_batch(name):
+    net = NAMED[name]
+    loss, start = problem(net, 1, batch=(2, 3))
+    t = np.array([0.5, 0.6, 1.5, 4.0])
+    flow = lcn.gradient_flow(net, loss, start, t)
+    assert [w.shape for w in flow.filters] == [(4, 2, 3, *k) for k in net.filter_shapes]
+    assert flow.end_to_end.shape == (4, 2, 3, *net.end_to_end_shape)
+    assert flow.loss.shape == (4, 2, 3) and flow.invariants.shape == (4, 2, 3, net.depth - 1)
+    assert flow.success and flow.n_evaluations > 0 and isinstance(flow.message, str)
+    assert all(np.array_equal(w[0], w0) for w, w0 in zip(flow.filters, start))
+    v = lcn.end_to_end(net, flow.filters)
+    np.testing.assert_allclose(flow.end_to_end, v, atol=1e-14 * np.abs(v).max())
+    np.testing.assert_allclose(flow.loss, loss.value(v), rtol=1e-12)
+    assert (np.diff(flow.loss, axis=0) <= 0).all()
+    norms = max(float((w * w).reshape(4, 6, -1).sum(-1).max()) for w in flow.filters)
+    drift = np.abs(flow.invariants - lcn.invariants(net, start))
+    assert drift.max(initial=0) <= 1e-12 * norms
+
+
+@pytest.mark.parametrize("name", ["stride two", "mixed strides", "mixed 2-D", "3-D"])
+def test_against_an_independent_integration(name):
+    """Plain solve_ivp on the Jacobian, at a tighter tolerance, without any projection."""
+    net = NAMED[name]
+    loss, start = problem(net, 2)
+    t = np.linspace(0, 3, 4)
+
+    def rhs(_, y):
+        w = np.split(y, np.cumsum([x.size for x in start])[:-1])
+        w = [x.reshape(k) for x, k in zip(w, net.filter_shapes)]
+        return -lcn.jacobian(net, w).T @ loss.gradient(lcn.end_to_end(net, w)).ravel()
+
+    y0 = np.concatenate([w.ravel() for w in start])
+    sol = solve_ivp(rhs, (0, 3), y0, t_eval=t, method="RK45", rtol=1e-11, atol=1e-13)
+    flow = lcn.gradient_flow(net, loss, start, t)
+    got = np.concatenate([w.reshape(4, -1) for w in flow.filters], axis=1)
+    np.testing.assert_allclose(got, sol.y.T, atol=1e-7)
+    # The conservation law itself, not its projection: the plain integration drifts little.
+    end = np.split(sol.y[:, -1], np.cumsum([x.size for x in start])[:-1])
+    delta = np.diff([float(w @ w) for w in end])
+    np.testing.assert_allclose(delta, lcn.invariants(net, start), atol=1e-8)
+
+
+def test_a_batch_is_as_accurate_as_each_flow_alone():
+    net = LCN((3, 3, 2), 2)
+    loss, start = problem(net, 3, batch=(50,))
+    t = [0.0, 2.0]
+    together = lcn.gradient_flow(net, loss, start, t).end_to_end[-1]
+    for b in range(0, 50, 7):
+        alone = lcn.gradient_flow(net, loss, [w[b] for w in start], t, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(together[b], alone.end_to_end[-1], atol=2e-8)
+
+
+def test_convergence_and_rest():
+    """Long after convergence the loss still never rises, not even by rounding."""
+    net = LCN((2, 2), 2)
+    target = lcn.end_to_end(net, [[1, -2], [0.5, 3]])
+    _, start = problem(net, 4, batch=(20,))
+    flow = lcn.gradient_flow(net, QuadraticLoss(target), start, np.linspace(0, 60, 200))
+    assert (np.diff(flow.loss, axis=0) <= 0).all()
+    assert np.median(flow.loss[-1]) < 1e-15
+    shift = np.abs(flow.invariants - flow.invariants[0]).max()
+    assert shift <= 1e-12 * np.abs(flow.invariants).max()
+
+
+def test_one_time_zero_filters_and_other_methods():
+    net = LCN((3, 2), 2)
+    loss, start = problem(net, 5)
+    once = lcn.gradient_flow(net, loss, start, [1.0])
+    assert once.n_evaluations == 0 and len(once.t) == 1
+    # A zero filter is allowed: the flow leaves it, and conserves its invariant.
+    flow = lcn.gradient_flow(net, loss, [start[0], [0.0, 0.0]], [0, 1, 2])
+    assert np.ptp(flow.invariants) <= 1e-12 * np.abs(flow.invariants).max()
+    saddle = lcn.gradient_flow(net, loss, [[0.0] * 3, [0.0] * 2], [0, 1])
+    assert not saddle.end_to_end.any()
+    a = lcn.gradient_flow(net, loss, start, [0, 5.0]).end_to_end[-1]
+    b = lcn.gradient_flow(net, loss, start, [0, 5.0], method="Radau", rtol=1e-8).end_to_end[-1]
+    np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_work_is_bounded():
+    net = LCN((3, 3, 2), 2)
+    loss, start = problem(net, 6)
+    flow = lcn.gradient_flow(net, loss, start, [0, 10.0])
+    assert flow.n_evaluations < 3000
+
+
+class Unbounded:
+    """l(v) = -|v|^3: flows run to infinity in finite time."""
+
+    def value(self, v):
+        return -np.sqrt((v * v).sum(axis=-1)) ** 3
+
+    def gradient(self, v):
+        return -3 * np.sqrt((v * v).sum(axis=-1, keepdims=True)) * v
+
+
+class WrongSign(QuadraticLoss):
+    def gradient(self, v):
+        return -super().gradient(v)
+
+
+def test_blow_up_is_reported_with_its_time():
+    with pytest.raises(lcn.FlowError, match="cannot be continued past t = ") as caught:
+        lcn.gradient_flow(LCN((2, 2), 2), Unbounded(), [[1, 0], [1, 0]], [0, 10])
+    # v = (x^2, 0, 0, 0) with x' = 3 x^5 from 1: blow-up at t = 1/12.
+    assert abs(caught.value.time - 1 / 12) < 1e-3
+
+
+def test_a_gradient_of_the_wrong_sign_is_caught():
+    with pytest.raises(lcn.FlowError, match="loss rises"):
+        lcn.gradient_flow(LCN((2, 2), 2), WrongSign(np.ones(4)), [[1, 0], [1, 0]], [0, 0.1])
+
+
+class Counting(QuadraticLoss):
+    def gradient(self, v):
+        return super().gradient(v)[..., :-1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "t", "words"),
+    [
+        (None, [0, 1], "methods value"),
+        (Counting(np.ones(4)), [0, 1], r"loss.gradient\(v\): expected shape \(4,\)"),
+        (QuadraticLoss(np.ones(5)), [0, 1], "loss's target"),
+        (QuadraticLoss(np.ones(4)), [0, 1, 1], "increasing"),
+        (QuadraticLoss(np.ones(4)), [1, 0], "increasing"),
+        (QuadraticLoss(np.ones(4)), [], "increasing"),
+        (QuadraticLoss(np.ones(4)), 1.0, "one-dimensional"),
+        (QuadraticLoss(np.ones(4)), [0, np.inf], "t: expected finite"),
+    ],
+)
+def test_bad_arguments(loss, t, words):
+    with pytest.raises(lcn.InputError, match=words):
+        lcn.gradient_flow(LCN((2, 2), 2), loss, [[1, 0], [1, 0]], t)
+
+
+def test_progress(capsys):
+    net = LCN((2, 2), 2)
+    loss, start = problem(net, 7)
+    lcn.gradient_flow(net, loss, start, [0, 2], progress=True)
+    assert "100%" in capsys.readouterr().err
+    seen = []
+    lcn.gradient_flow(net, loss, start, [0, 2], progress=seen.append)
+    assert seen[-1] == 1.0
+    lcn.gradient_flow(net, loss, start, [0, 2])
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,76 @@
+"""Quadratic losses, from data too (S14)."""
+
+import numpy as np
+import pytest
+
+import lcnlib as lcn
+from lcnlib import LCN, QuadraticLoss, losses
+
+from .cases import NAMED
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("chunk", [50, losses.CHUNK])
+def test_loss_from_data_is_the_squared_error(name, chunk, monkeypatch):
+    monkeypatch.setattr(losses, "CHUNK", chunk)
+    net = NAMED[name]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, *(n + 7 for n in net.end_to_end_shape)))
+    teacher = lcn.random_filters(net, rng)
+    y = lcn.apply(net, teacher, x)
+    y = y + 0.1 * rng.standard_normal(y.shape)
+    loss = QuadraticLoss.from_data(net, x, y)
+    for seed in range(3):
+        w = lcn.random_filters(net, seed)
+        error = 0.5 * ((lcn.apply(net, w, x) - y) ** 2).sum()
+        v = lcn.end_to_end(net, w)
+        assert abs(loss.value(v) + loss.constant - error) <= 1e-11 * error
+
+
+def test_least_squares_target_when_the_windows_span():
+    net = LCN((3, 2), 2)
+    rng = np.random.default_rng(1)
+    w = lcn.random_filters(net, rng)
+    x = rng.standard_normal((4, 60))
+    loss = QuadraticLoss.from_data(net, x, lcn.apply(net, w, x))
+    np.testing.assert_allclose(loss.target, lcn.end_to_end(net, w), atol=1e-12)
+    assert abs(loss.constant) < 1e-9 and np.linalg.eigvalsh(loss.weight)[0] > 1
+
+
+def test_gradient_is_the_derivative_of_value():
+    rng = np.random.default_rng(2)
+    a = rng.standard_normal((6, 6))
+    loss = QuadraticLoss(rng.standard_normal((2, 3)), a @ a.T)
+    v, d = rng.standard_normal((2, 5, 2, 3))
+    # The value is quadratic, so central differences are exact up to rounding.
+    slope = (loss.value(v + d) - loss.value(v - d)) / 2
+    np.testing.assert_allclose((loss.gradient(v) * d).sum(axis=(1, 2)), slope, rtol=1e-12)
+    assert loss.value(v).shape == (5,) and loss.value(loss.target) == 0
+    plain = QuadraticLoss([1.0, 2.0])
+    np.testing.assert_array_equal(plain.gradient([3.0, 3.0]), [2.0, 1.0])
+    assert plain.value([3.0, 3.0]) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("target", "weight", "words"),
+    [
+        (1.0, None, "single number"),
+        ([np.nan, 1], None, "finite"),
+        ([1, 2], [[1]], r"expected shape \(2, 2\).*got \(1, 1\)"),
+        ([1, 2], [[1, 1], [0, 1]], "symmetric"),
+        ([1, 2], [[1, 0], [0, -1]], "eigenvalue -1"),
+    ],
+)
+def test_bad_losses(target, weight, words):
+    with pytest.raises(lcn.InputError, match=words):
+        QuadraticLoss(target, weight)
+
+
+def test_bad_data_and_filters():
+    net = LCN((2, 2), 2)
+    with pytest.raises(lcn.InputError, match="x: expected 1 trailing"):
+        QuadraticLoss.from_data(net, np.ones(3), np.ones(1))
+    with pytest.raises(lcn.InputError, match=r"y: expected shape \(2,\).*got \(3,\)"):
+        QuadraticLoss.from_data(net, np.ones(8), np.ones(3))
+    with pytest.raises(lcn.InputError, match="v: expected shape"):
+        QuadraticLoss([1.0, 2.0]).value([1.0, 2.0, 3.0])
