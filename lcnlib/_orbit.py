@@ -18,6 +18,7 @@ smallest of the numbers that set a scale, every integrand is analytic in |Im z| 
 import numpy as np
 
 from ._quadrature import cumulative, integrate, panel_edges
+from ._tangent import gaps
 
 
 class Orbit:
@@ -34,7 +35,7 @@ class Orbit:
 
     def __init__(self, radii, radial, swing):
         self.speed = np.sqrt(radial**2 + (swing**2).sum())
-        self.a = (radii - radii.min()) * (radii + radii.min())
+        self.a = gaps(radii) * radii.min() ** 2
         self.momentum = radii * swing
         tau0 = radii.min() ** 2
         moving = swing > 0

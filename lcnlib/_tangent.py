@@ -63,6 +63,16 @@ def polar(net, filters):
     return radii, units
 
 
+def gaps(radii):
+    """r_i^2 / r^2 - 1 for the least radius r, shape (*batch, H); zero up to rounding of norms.
+
+    The length to the zero filter is like the square root of the gaps, so that rounding in them
+    must not count: norms that agree to 8 units of rounding are equal.
+    """
+    ratio = np.minimum(radii / radii.min(axis=-1, keepdims=True), 1e150)  # its square is finite
+    return np.where(ratio - 1 <= 8 * EPS, 0.0, (ratio - 1) * (ratio + 1))
+
+
 def frame(net, filters):
     """The tangent space at `filters`; SingularPointError where dmu drops rank."""
     radii, units = polar(net, filters)

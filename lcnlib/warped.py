@@ -17,7 +17,7 @@ import numpy as np
 
 from ._checks import as_filters, as_invariants, as_real
 from ._quadrature import NODES, WEIGHTS
-from ._tangent import RTOL_TANGENT, components, frame, polar
+from ._tangent import RTOL_TANGENT, components, frame, gaps, polar
 from .errors import InputError
 from .scaling import invariants as _invariants
 
@@ -176,7 +176,8 @@ def distance_to_zero(net, filters):
     Statement S11, chapter 9.  A curve from v to zero is at least as long as its
     part along dt, and the line of constant directions has no other part; so the
     distance is the integral of 1/2 sqrt(sum_i 1/(t + sigma_i)) dt from -min sigma.
-    It is sqrt(H) |w_1| when the filters are balanced.
+    It is sqrt(H) |w_1| when the filters are balanced; norms that agree to rounding count
+    as equal, since the distance changes like the square root of their difference.
 
     Parameters
     ----------
@@ -201,8 +202,7 @@ def distance_to_zero(net, filters):
     """
     radii, _ = polar(net, filters)
     least = radii.min(axis=-1, keepdims=True)
-    ratio = radii / least
-    gap = (ratio - 1) * (ratio + 1)  # (sigma_i - min sigma) / least^2
+    gap = gaps(radii)  # (sigma_i - min sigma) / least^2
     # In y = log of the smallest radius the integrand is analytic in |Im y| < pi/2 whatever the
     # scales; what lies below e^-38 of the smallest radius is less than rounding.
     y = -(np.arange(50)[:, None] + NODES).ravel() * 0.76

@@ -1,0 +1,287 @@
+"""Critical points of a quadratic loss on the neuromanifold (S13, chapter 10)."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import comb, factorial, prod
+
+import numpy as np
+
+from ._checks import as_net
+from ._homotopy import CriticalSystem, distinct, start_points, track
+from .errors import InputError, LCNError
+
+__all__ = ["CriticalPoints", "critical_points", "ed_degree"]
+
+# More paths than this take minutes.
+MAX_PATHS = 2000
+# A critical point is real when its imaginary part is below this fraction of its size.
+REAL = 1e-8
+
+
+@dataclass(frozen=True)
+class CriticalPoints:
+    """Critical points v != 0 of a quadratic loss on M, over the complex numbers.
+
+    The real ones come first, in the order of their loss.
+
+    Attributes
+    ----------
+    end_to_end : ndarray, shape (N, *k), complex
+    filters : list of H ndarrays, shapes (N, *k_i), complex
+        Filters of equal norms; real (zero imaginary parts) where the point is.
+    real : ndarray of bool, shape (N,)
+        Whether the point is one of real filters.
+    loss : ndarray, shape (N,), complex
+    index : ndarray of int, shape (N,)
+        Number of negative eigenvalues of the Hessian on M of a real point: 0 at a local
+        minimum.  The same for every metric; -1 for points that are not real.
+    residual : ndarray, shape (N,)
+        Last Newton step, relative to the filters.
+    smoothness : ndarray, shape (N,)
+        Least over largest singular value of dmu at norm-one filters: positive at an
+        immersive point.
+    ed_degree : int
+        The number of points for a generic loss.
+    """
+
+    end_to_end: np.ndarray
+    filters: list
+    real: np.ndarray
+    loss: np.ndarray
+    index: np.ndarray
+    residual: np.ndarray
+    smoothness: np.ndarray
+    ed_degree: int
+
+    def __len__(self):
+        return len(self.real)
+
+    @property
+    def complete(self):
+        """Whether as many points were found as a generic loss has."""
+        return len(self) == self.ed_degree
+
+
+def ed_degree(net):
+    """The number of complex critical points of a generic quadratic loss on M, v = 0 excluded.
+
+    Statement S13, chapter 10: the generic Euclidean-distance degree of the Segre
+    variety X = P^(|k_1|-1) x ... x P^(|k_H|-1), of dimension n,
+
+        sum_{i=0}^{n} (-1)^i (2^(n+1-i) - 1) deg c_i(X),
+
+    computed exactly from c(X) = prod (1 + h_j)^(|k_j|) and the hyperplane h_1 + ... + h_H.
+
+    *Generic* speaks of the quadratic form A: for A = 1 the count is smaller when X is
+    in special position to the isotropic quadric, 2 and not 6 for rank-one 2 x 2
+    matrices, whose critical points are the terms of the singular value
+    decomposition.
+
+    When k_j <= s_j in every layer but the last, M is the cone over X in linear
+    disguise, for products of entries of different layers never meet in one entry of
+    v.  Otherwise M is a linear projection of that cone.  The degree is a sum of
+    polar classes, which projections from general centres preserve; that the centres met
+    here are general enough is known from the literature on D = 1 and checked by
+    `critical_points` in each case.
+
+    Parameters
+    ----------
+    net : LCN
+        Strides > 1 on every axis, except of the last layer and of layers of size one.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        When a stride is one: then M is not such a projection.
+
+    Examples
+    --------
+    >>> ed_degree(LCN((2, 2), strides=2)), ed_degree(LCN((3, 2), strides=2))
+    (6, 10)
+    """
+    _check_strides(net)
+    dims = [prod(k) - 1 for k in net.filter_shapes]
+    n, total = sum(dims), 0
+    for chern in product(*(range(d + 1) for d in dims)):
+        i = sum(chern)
+        rest = [d - c for d, c in zip(dims, chern)]
+        degree = factorial(n - i) // prod(map(factorial, rest))
+        degree *= prod(comb(d + 1, c) for d, c in zip(dims, chern))
+        total += (-1) ** i * (2 ** (n + 1 - i) - 1) * degree
+    return total
+
+
+def _check_strides(net):
+    as_net(net)
+    last = None
+    for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides)):
+        if prod(k) == 1:
+            continue
+        if last is not None and any(m <= n for m, n in zip(s, last)):
+            raise InputError(
+                "net: expected strides > 1 on every axis between layers that do more than scale, "
+                f"got cumulative strides {last} and then {s} in layer {i + 1}; with stride one "
+                "several factorisations share one v and the count of S13 does not apply"
+            )
+        last = s
+
+
+@lru_cache(maxsize=32)
+def _start(net):
+    return start_points(net, ed_degree(net), np.random.default_rng(20))
+
+
+def critical_points(net, loss):
+    """All complex critical points v != 0 of a quadratic loss on M, at immersive parameters.
+
+    Statement S13, chapter 10.  A generic complex loss and all its critical points are
+    found once per architecture by monodromy loops, until their number is
+    `ed_degree`; then the points are followed while that loss moves to the given
+    one, and polished by Newton's method.  For a special loss (such as A = 1) fewer
+    points arrive, the others running off to infinity or into degenerate points:
+    ``complete`` is then False.
+
+    The parameters over v = 0 are not listed.  Those with two zero filters are
+    critical for every loss, those with one only for special losses.  Generic
+    losses have no critical points over singular v either; ``smoothness`` shows how
+    far each point is from losing rank.
+
+    Parameters
+    ----------
+    net : LCN
+        As in `ed_degree`, small: the work grows with the degree.
+    loss : QuadraticLoss
+        With a positive definite weight and a non-zero target.
+
+    Returns
+    -------
+    CriticalPoints
+
+    Raises
+    ------
+    InputError
+        When a stride is one, the degree exceeds 2000, or the loss does not qualify.
+
+    Examples
+    --------
+    For A = 1 the critical rank-one matrices are the two terms of the SVD.
+
+    >>> c = critical_points(LCN((2, 2), strides=2), QuadraticLoss([3.0, 0.0, 0.0, 1.0]))
+    >>> c.ed_degree, c.index.tolist(), abs(c.end_to_end).round(9).tolist()
+    (6, [0, 1], [[3.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    """
+    degree = ed_degree(net)
+    if degree > MAX_PATHS:
+        raise InputError(
+            f"net: expected an ED degree of at most {MAX_PATHS}, got {degree}; use smaller filters"
+        )
+    a, b, scale = _normalised(net, loss)
+    base, start = _start(net)
+    if len(start) != degree:
+        raise LCNError(
+            f"net: monodromy found {len(start)} critical points of a generic loss where {degree} "
+            "were expected; the architecture is too ill-conditioned for this method"
+        )
+    system = CriticalSystem(net)
+    for care in (1.0, 5.0, 25.0):
+        w, arrived = track(system, start, base, (a, b), care)
+        w = w[arrived]
+        keep = distinct(system.mu(w))
+        if len(keep) == len(w):
+            break  # no two paths have merged
+    w = w[keep]
+    for _ in range(3):
+        w = w + system.step(w, a, b)
+    return _record(net, system, w, a, b, loss, scale, degree)
+
+
+def _normalised(net, loss):
+    """A and b = A v* with |A| = |v*| = 1, and the scale of the filters."""
+    try:
+        target, weight = loss.target, loss.weight
+    except AttributeError:
+        raise InputError(
+            f"loss: expected a QuadraticLoss, got {type(loss).__name__}; only for quadratic losses "
+            "is the number of critical points known"
+        ) from None
+    if target.shape != net.end_to_end_shape:
+        raise InputError(
+            f"loss: expected a target of shape {net.end_to_end_shape}, got {target.shape}"
+        )
+    size = np.linalg.norm(target)
+    if size == 0:
+        raise InputError("loss: expected a non-zero target; with target 0 only v = 0 is critical")
+    a = np.eye(target.size) if weight is None else weight
+    eigenvalues = np.linalg.eigvalsh(a)
+    if eigenvalues[0] <= 1e-12 * eigenvalues[-1]:
+        raise InputError(
+            "loss: expected a positive definite weight, got eigenvalues from "
+            f"{eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}; its critical points need not be "
+            "isolated: use more data, or add a small multiple of the identity"
+        )
+    a = (a / eigenvalues[-1]).astype(complex)
+    return a, a @ target.reshape(-1) / size, size ** (1 / net.depth)
+
+
+def _record(net, system, w, a, b, loss, scale, degree):
+    v = system.mu(w)
+    real = np.linalg.norm(v.imag, axis=1) <= REAL * np.linalg.norm(v, axis=1)
+    for i in np.flatnonzero(real):
+        x = _real_filters(system, w[i], v[i])
+        # A real v that only complex filters produce is no point of M.
+        real[i] = np.linalg.norm(system.mu(x[None])[0] - v[i]) <= 1e-6 * np.linalg.norm(v[i])
+        w[i] = x if real[i] else w[i]
+    for _ in range(2):
+        w[real] = w[real] + system.step(w[real], a, b)
+    w = system.balance(w)
+    step = np.linalg.norm(system.step(w, a, b), axis=1) / np.linalg.norm(w, axis=1)
+    v = system.mu(w).reshape(len(w), *net.end_to_end_shape) * scale**net.depth
+    rest = (v - loss.target).reshape(len(w), -1)
+    weight = np.eye(rest.shape[1]) if loss.weight is None else loss.weight
+    values = 0.5 * np.einsum("ni,ij,nj->n", rest, weight, rest)
+    index = np.array([_index(system, x, a, b) if r else -1 for x, r in zip(w, real)], dtype=int)
+    units = np.concatenate([x / np.linalg.norm(x, axis=1)[:, None] for x in system.split(w)], 1)
+    s = np.linalg.svd(system.jacobian(units), compute_uv=False)
+    order = np.lexsort((abs(values.imag), values.real, ~real))
+    filters = [
+        (x * scale).reshape(-1, *k)[order] for x, k in zip(system.split(w), net.filter_shapes)
+    ]
+    return CriticalPoints(
+        end_to_end=v[order],
+        filters=filters,
+        real=real[order],
+        loss=values[order],
+        index=index[order],
+        residual=step[order],
+        smoothness=(s[:, net.dimension - 1] / s[:, 0])[order],
+        ed_degree=degree,
+    )
+
+
+def _real_filters(system, w, v):
+    """Real filters of a real v: the factorisation of a smooth point is unique up to scalars."""
+    xs = []
+    for x in system.split(w):
+        top = x[np.abs(x).argmax()]
+        xs.append((x * (abs(top) / top)).real)
+    new = np.concatenate(xs)
+    product = system.mu(new[None])[0]
+    if (product @ v).real < 0:
+        new[: system.sizes[0]] *= -1
+    return new
+
+
+def _index(system, w, a, b):
+    """Negative eigenvalues of the Hessian at right angles to the scaling directions."""
+    n = system.n
+    m = system.bordered(w[None], a, b)[1][0].real
+    if system.depth > 1:
+        q = np.linalg.svd(m[:n, n:])[0][:, system.depth - 1 :]
+    else:
+        q = np.eye(n)
+    return int((np.linalg.eigvalsh(q.T @ m[:n, :n] @ q) < 0).sum())
