@@ -198,7 +198,7 @@ def _complex_normal(rng, *shape):
     return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
 
 
-def start_points(net, count, rng):
+def start_points(net, count, rng, patience=40):
     """A generic loss and all its critical points, `count` in number, by monodromy.
 
     Every smooth point is critical for the losses whose gradient there is normal; those pairs form
@@ -209,7 +209,7 @@ def start_points(net, count, rng):
     -------
     loss : pair (A, b)
     w : ndarray, shape (N, n_parameters)
-        N = `count`, or less when many loops in a row found nothing new.
+        N = `count`, or less when `patience` rounds of loops in a row found nothing new.
     """
     system = CriticalSystem(net)
     a, _ = random_loss(system, rng)
@@ -217,7 +217,7 @@ def start_points(net, count, rng):
     left = np.linalg.svd(system.jacobian(w)[0])[0][:, net.dimension :].conj()
     base = (a, a @ system.mu(w)[0] - left @ _complex_normal(rng, left.shape[1]))
     idle = 0
-    while len(w) < count and idle < 40:
+    while len(w) < count and idle < patience:
         # Several loops at once while there are few points: a step costs the same.
         many = max(1, BATCH // len(w))
         x, arrived, here = np.tile(w, (many, 1)), True, base

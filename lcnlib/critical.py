@@ -247,7 +247,9 @@ def _record(net, system, w, a, b, loss, scale, degree):
     index = np.array([_index(system, x, a, b) if r else -1 for x, r in zip(w, real)], dtype=int)
     units = np.concatenate([x / np.linalg.norm(x, axis=1)[:, None] for x in system.split(w)], 1)
     s = np.linalg.svd(system.jacobian(units), compute_uv=False)
-    order = np.lexsort((abs(values.imag), values.real, ~real))
+    # Conjugate pairs tie but for rounding.
+    level = np.round(values / max(np.abs(values).max(initial=0), np.finfo(float).tiny), 9)
+    order = np.lexsort((values.imag, abs(level.imag), level.real, ~real))
     filters = [
         (x * scale).reshape(-1, *k)[order] for x, k in zip(system.split(w), net.filter_shapes)
     ]
