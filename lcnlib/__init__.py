@@ -13,19 +13,62 @@ Conventions, stated once:
 ``S1`` ... ``S15`` number the statements of the book; each function names the one it computes.
 """
 
-from . import architecture, composition, errors, flow, kernel, losses, scaling
+from . import (
+    architecture,
+    branches,
+    composition,
+    critical,
+    curvature,
+    errors,
+    factorization,
+    flow,
+    function_space,
+    geodesics,
+    kernel,
+    lifting,
+    losses,
+    metric,
+    scaling,
+    warped,
+)
 from .architecture import *  # noqa: F403
+from .branches import *  # noqa: F403
 from .composition import *  # noqa: F403
+from .critical import *  # noqa: F403
+from .curvature import *  # noqa: F403
 from .errors import *  # noqa: F403
+from .factorization import *  # noqa: F403
 from .flow import *  # noqa: F403
+from .function_space import *  # noqa: F403
+from .geodesics import *  # noqa: F403
 from .kernel import *  # noqa: F403
+from .lifting import *  # noqa: F403
 from .losses import *  # noqa: F403
+from .metric import *  # noqa: F403
 from .scaling import *  # noqa: F403
+from .warped import *  # noqa: F403
 
 __version__ = "0.1.0"
 
 __all__ = [
     name
-    for module in (architecture, composition, kernel, scaling, losses, flow, errors)
+    for module in (
+        architecture,
+        composition,
+        kernel,
+        scaling,
+        losses,
+        flow,
+        factorization,
+        lifting,
+        branches,
+        function_space,
+        metric,
+        warped,
+        curvature,
+        geodesics,
+        critical,
+        errors,
+    )
     for name in module.__all__
 ]

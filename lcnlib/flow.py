@@ -1,16 +1,12 @@
 """Gradient flow in parameter space (S2, chapter 3)."""
 
-import sys
-import time as clock
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
-from ._checks import as_filters, as_real
+from ._checks import as_filters
+from ._integration import as_times, check_loss, hold_at_rest, integrate
 from ._spectral import cofactor_values, plan
-from .errors import FlowError, InputError
 from .scaling import _norm, invariants, rescale
 
 __all__ = ["FlowResult", "gradient_flow"]
@@ -59,9 +55,7 @@ def gradient_flow(
 ):
     """Gradient flow dw_i/dt = -dL/dw_i of the loss L = l o mu, from given filters.
 
-    Statements S2 and S4, chapters 3 and 4.  Batch axes hold independent flows; the
-    tolerances are tightened by the square root of their number, so that each
-    flow by itself meets the tolerance asked for.
+    Statements S2 and S4, chapters 3 and 4.  Batch axes hold independent flows.
 
     Parameters
     ----------
@@ -73,7 +67,9 @@ def gradient_flow(
     t : array_like, shape (T,)
         Increasing times at which to report.
     method, rtol, atol, **options
-        Passed to `scipy.integrate.solve_ivp`.
+        For `scipy.integrate.solve_ivp`.  It controls the error of one step, on average
+        over a batch; it is given a tenth of the tolerances, divided by the square root
+        of the number of flows, so that the reported states come close to them.
     progress : bool or callable, optional
         True writes the time reached to the error stream about twice a second; a
         callable receives the fraction done, between 0 and 1.
@@ -109,10 +105,9 @@ def gradient_flow(
     def rhs(_, y):
         return velocity(y.reshape(start.shape)).reshape(-1)
 
-    scale = 1 / sqrt(max(1, len(start)))
     y, n_evaluations, message = integrate(
-        rhs, start.reshape(-1), t, method=method, progress=progress,
-        rtol=max(rtol * scale, 100 * np.finfo(float).eps), atol=atol * scale, **options,
+        rhs, start.reshape(-1), t, n_flows=len(start), method=method, progress=progress,
+        rtol=rtol, atol=atol, **options,
     )
     path = p.unpack(y.reshape(len(t) * len(start), -1), (len(t), *batch))
     path = [np.ascontiguousarray(w) for w in path]
@@ -155,86 +150,6 @@ def _end_to_end(net, p, path):
     return v.reshape(path[0].shape[: -net.ndim] + net.end_to_end_shape)
 
 
-def as_times(t):
-    """Checked times, shape (T,)."""
-    t = as_real(t, "t")
-    if t.ndim != 1 or t.size == 0 or (np.diff(t) <= 0).any():
-        raise InputError(
-            "t: expected a one-dimensional array of increasing times, starting with the time of "
-            f"the initial filters, got shape {t.shape}"
-            + ("" if t.ndim != 1 else "; sort it and remove repetitions")
-        )
-    return t
-
-
-def check_loss(loss, v, batch):
-    """InputError unless `loss` gives finite values and gradients of the right shape at v."""
-    for name, want in (("value", batch), ("gradient", v.shape)):
-        method = getattr(loss, name, None)
-        if not callable(method):
-            raise InputError(
-                f"loss: expected an object with methods value(v) and gradient(v), got "
-                f"{type(loss).__name__} without {name}"
-            )
-        got = as_real(method(v), f"loss.{name}(v)")
-        if got.shape != want:
-            raise InputError(
-                f"loss.{name}(v): expected shape {want} for v of shape {v.shape}, got {got.shape}"
-            )
-
-
-def integrate(rhs, y0, t, *, method, rtol, atol, progress=False, **options):
-    """`solve_ivp` from t[0], reported at t: states (T, n), evaluations, message."""
-    if len(t) == 1:
-        return y0[None].copy(), 0, "One time only: nothing to integrate."
-    show = _progress(progress, t)
-    reached = t[0]
-
-    def tracked(time, y):
-        nonlocal reached
-        reached = max(reached, time)
-        if show is not None:
-            show(time)
-        return rhs(time, y)
-
-    # A trial step may overflow; the solver then takes a smaller one.
-    with np.errstate(over="ignore", invalid="ignore"):
-        sol = solve_ivp(
-            tracked, (t[0], t[-1]), y0, t_eval=t, method=method, rtol=rtol, atol=atol, **options
-        )
-    if not sol.success or sol.y.shape[1] != len(t) or not np.isfinite(sol.y).all():
-        raise FlowError(
-            f"the flow cannot be continued past t = {reached:.6g} ({sol.message}); expected "
-            f"to reach t = {t[-1]:.6g}. Either it blows up there (is the loss bounded below?) "
-            "or it is stiff: end earlier, or try method='Radau' or a larger rtol",
-            time=reached,
-        )
-    if show is not None:
-        show(t[-1], True)
-    return sol.y.T, int(sol.nfev), sol.message
-
-
-def _progress(progress, t):
-    """A function of the time that tells how far the flow is, or None."""
-    if progress is False or progress is None:
-        return None
-    span, last = t[-1] - t[0], clock.monotonic()
-
-    def show(time, done=False):
-        nonlocal last
-        now = clock.monotonic()
-        if done or now - last > 0.5:
-            last = now
-            fraction = min(1.0, (time - t[0]) / span)
-            if callable(progress):
-                progress(fraction)
-            else:
-                sys.stderr.write(f"\rflow: t = {time:.4g}, {fraction:4.0%}" + "\n" * done)
-                sys.stderr.flush()
-
-    return show
-
-
 def _project(net, path, delta):
     """Scale the filters of all times after the first back to `delta`, in place (S3)."""
     rows = len(path[0]) - 1
@@ -245,28 +160,3 @@ def _project(net, path, delta):
     scaled = rescale(net, [w[1:][alive] for w in path], goal)
     for w, s in zip(path, scaled):
         w[1:][alive] = s
-
-
-def hold_at_rest(values, t, rtol, *states):
-    """Where rounding would raise the loss, keep the earlier state, in place.
-
-    Raises
-    ------
-    FlowError
-        When the loss rises by more than the solver's tolerance explains.
-    """
-    for n in range(1, len(values)):
-        rise = values[n] - values[n - 1]
-        worse = rise > 0
-        if not worse.any():
-            continue
-        allowed = 1e3 * rtol * (np.abs(values[0]) + np.abs(values[n]))
-        if (rise > allowed).any():
-            raise FlowError(
-                f"the loss rises by {rise.max():.3g} between t = {t[n - 1]:.6g} and "
-                f"t = {t[n]:.6g}, which a gradient flow cannot do; expected at most the solver's "
-                "tolerance: check that loss.gradient is the gradient of loss.value, or lower rtol",
-                time=t[n - 1],
-            )
-        for a in (values, *states):
-            a[n, worse] = a[n - 1, worse]

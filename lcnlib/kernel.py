@@ -38,18 +38,22 @@ def jacobian(net, filters):
     [[3, 0, 1, 0], [0, 3, 2, 0], [1, 0, 0, 1], [0, 1, 0, 2]]
     """
     ws = as_filters(net, filters)
-    j = _jacobian(plan(net), ws)
+    j = _checked_jacobians(net, ws)
     return j.reshape(ws[0].shape[: -net.ndim] + j.shape[1:])
 
 
-def _jacobian(p, ws):
-    """Jacobians of a flattened batch, shape (B, |k|, P)."""
-    c = p.cofactor_coefficients(cofactor_values(p.spectra(p.pack(ws))))
+def jacobians(p, theta):
+    """Jacobians (B, |k|, P) of packed filters (B, P), from the plan of the architecture."""
+    c = p.cofactor_coefficients(cofactor_values(p.spectra(theta)))
     depth, b, n = c.shape
     flat = np.zeros((b, depth * n + 1))  # the last entry stays zero
     flat[:, :-1].reshape(b, depth, n)[...] = c.transpose(1, 0, 2)
-    finite_result(flat, "the Jacobian")
     return flat[:, p.jacobian_index] if b != 1 else flat[0][p.jacobian_index][None]
+
+
+def _checked_jacobians(net, ws):
+    p = plan(net)
+    return finite_result(jacobians(p, p.pack(ws)), "the Jacobian")
 
 
 @quiet
@@ -79,7 +83,7 @@ def ntk(net, filters):
     [[5.0, 0.0], [0.0, 4.0]]
     """
     ws = as_filters(net, filters)
-    j = _jacobian(plan(net), ws)
+    j = _checked_jacobians(net, ws)
     if len(j) == 1:
         k = (j[0] @ j[0].T)[None]  # one symmetric rank-k update: exactly symmetric
     else:
@@ -252,7 +256,7 @@ def rank(net, filters, rtol=None):
         w = w / np.where(scale == 0, 1, scale)
         norm = np.sqrt((w * w).sum(axis=axes, keepdims=True))
         unit.append(w / np.where(norm == 0, 1, norm))
-    j = _jacobian(plan(net), unit)
+    j = _checked_jacobians(net, unit)
     s = np.linalg.svd(j, compute_uv=False)
     tol = np.finfo(float).eps * max(j.shape[1:]) if rtol is None else rtol
     r = (s > tol * s[:, :1]).sum(axis=1)

@@ -142,7 +142,7 @@ def test_bad_filters_say_what_is_wrong(filters, words):
 
 def test_other_bad_input():
     net, good = LCN((3, 2), 2), [[1, 2, 3], [4, 5]]
-    with pytest.raises(lcn.InputError, match="LCN.*got list"):
+    with pytest.raises(lcn.InputError, match=r"LCN.*got list"):
         lcn.end_to_end(good, net)
     with pytest.raises(lcn.InputError, match="x: expected 1 trailing axes"):
         lcn.apply(net, good, np.ones(4))

@@ -59,7 +59,8 @@ def test_rescale_is_exact_at_any_scale_and_depth():
         depth = int(rng.integers(1, 51))
         spread = 150 if trial % 2 else 2
         norms = 10.0 ** rng.uniform(-spread, spread, depth)
-        delta = rng.choice([-1, 1], depth - 1) * 10.0 ** rng.uniform(-2 * spread, 2 * spread, depth - 1)
+        delta = 10.0 ** rng.uniform(-2 * spread, 2 * spread, depth - 1)
+        delta *= rng.choice([-1, 1], depth - 1)
         if trial % 5 == 0:
             delta[:] = 0
         net = LCN((1,) * depth)

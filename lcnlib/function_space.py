@@ -1,0 +1,138 @@
+"""The Riemannian gradient flow, integrated in function space alone (S7, chapter 6)."""
+
+from math import prod
+
+import numpy as np
+
+from ._branch import Branch, Edge, Left
+from ._checks import as_end_to_end, as_filters, as_invariants
+from ._integration import as_times, check_loss, hold_at_rest, integrate
+from .composition import end_to_end
+from .errors import FlowError
+from .flow import FlowResult
+from .lifting import lift
+from .scaling import invariants as invariants_of
+from .scaling import rescale
+
+__all__ = ["function_space_flow"]
+
+
+def function_space_flow(
+    net,
+    loss,
+    v,
+    invariants,
+    t,
+    guess=None,
+    *,
+    method="DOP853",
+    rtol=1e-9,
+    atol=1e-12,
+    progress=False,
+    **options,
+):
+    """Riemannian gradient flow dv/dt = -K_delta(v) grad l(v), knowing only v and delta.
+
+    Statement S7, chapter 6 (main theorem of Achour, Kohn and Rauhut): this is the
+    path of the end-to-end filter of every gradient flow with these invariants.
+    The kernel K_delta(v) comes from the factorisation of v with invariants delta,
+    found once by `lift` and then followed by Newton's method as v moves.
+
+    Parameters
+    ----------
+    net : LCN
+    loss : object with methods ``value(v)`` and ``gradient(v)``
+    v : ndarray, shape (*batch, *k)
+        End-to-end filter at time t[0], in the smooth locus of the neuromanifold.
+    invariants : array_like, shape (H-1,) or (*batch, H-1)
+    t : array_like, shape (T,)
+        Increasing times at which to report.
+    guess : sequence of H ndarrays, shapes (*batch, *k_i), optional
+        Picks the factorisation of the initial v where several carry different kernels.
+    method, rtol, atol, **options
+        As in `gradient_flow`.
+    progress : bool or callable, optional
+        As in `gradient_flow`.
+
+    Returns
+    -------
+    FlowResult
+        `filters` are the lifts of the reported v; `end_to_end` their products.
+
+    Raises
+    ------
+    InputError, NotInFunctionSpaceError, AmbiguousFactorizationError
+        When the start does not fit, is not in M, or needs a guess.
+    SingularPointError
+        When the differential drops rank at the start.
+    FlowError
+        When the flow leaves the smooth locus: the rank drops, two branches of factorisations
+        meet, or v reaches zero; its `time` says when, to about the square root of rtol.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = LCN((2, 2), strides=2)
+    >>> loss = QuadraticLoss([1.0, 2.0, 3.0, 6.0])
+    >>> t = np.linspace(0, 20, 5)
+    >>> one = gradient_flow(net, loss, [[1.0, 0.5], [0.5, 1.0]], t)
+    >>> two = function_space_flow(net, loss, one.end_to_end[0], one.invariants[0], t)
+    >>> bool(np.abs(one.end_to_end - two.end_to_end).max() < 1e-7)
+    True
+    """
+    v = as_end_to_end(net, v)
+    t = as_times(t)
+    batch, k = v.shape[: v.ndim - net.ndim], net.end_to_end_shape
+    delta = as_invariants(net, invariants, batch)
+    check_loss(loss, v, batch)
+    flat_v, flat_delta = v.reshape(-1, prod(k)), delta.reshape(-1, net.depth - 1)
+    branch = Branch(net, flat_delta, _initial_lifts(net, flat_v, flat_delta, guess, batch))
+    branch.follow(flat_v)
+    edge = Edge(branch, rtol)
+
+    def rhs(time, y):
+        x = y.reshape(flat_v.shape)
+        j = branch.follow(x, time) if np.isfinite(y).all() else None
+        if j is None:
+            return np.full_like(y, np.nan)  # the solver then tries a smaller step
+        g = np.asarray(loss.gradient(x.reshape(v.shape)), dtype=float).reshape(x.shape)
+        force = j.transpose(0, 2, 1) @ g[..., None]
+        branch.remember(time, -force[..., 0])
+        return -(j @ force).reshape(-1)
+
+    edge.rhs = rhs
+    try:
+        y, n_evaluations, message = integrate(
+            rhs, flat_v.reshape(-1), t, n_flows=len(flat_v), method=method, progress=progress,
+            events=edge, rtol=rtol, atol=atol, **options,
+        )
+    except Left as left:
+        raise FlowError(
+            f"the flow leaves the smooth locus of the neuromanifold at t = {left.time:.9g}: "
+            f"{left.why}. The metric is not defined there; end the times before it, or use "
+            "gradient_flow, which goes on in parameter space",
+            time=left.time,
+        ) from None
+    path = branch.path(t, y.reshape(len(t), *flat_v.shape), edge.trail)
+    path = [w.reshape(len(t), *batch, *s) for w, s in zip(path, net.filter_shapes)]
+    path = rescale(net, path, delta)
+    v_path = end_to_end(net, path)
+    values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v_path])
+    hold_at_rest(values, t, rtol, v_path, *path)
+    return FlowResult(
+        t, path, v_path, values, invariants_of(net, path), n_evaluations, True, message
+    )
+
+
+def _initial_lifts(net, v, delta, guess, batch):
+    """One lift for each flow of the batch, as a list of H arrays (B, *k_i)."""
+    if guess is not None:
+        guess = as_filters(net, guess, "guess")
+        guess = [np.broadcast_to(w, batch + k).reshape(len(v), *k)
+                 for w, k in zip(guess, net.filter_shapes)]
+    lifts = [
+        lift(net, x.reshape(net.end_to_end_shape), d,
+             None if guess is None else [w[b] for w in guess])
+        for b, (x, d) in enumerate(zip(v, delta))
+    ]
+    return [np.stack(ws) for ws in zip(*lifts)]

@@ -1,0 +1,170 @@
+"""The flow in function space alone (S7), and where it ends (S8)."""
+
+import time
+
+import numpy as np
+import pytest
+
+import lcnlib as lcn
+from lcnlib import LCN, QuadraticLoss
+
+from .cases import NAMED
+from .test_flow import problem
+
+NETS = [
+    LCN((3, 2), 2),
+    LCN((2, 2, 2), 2),
+    LCN((3, 3, 2), 2),
+    LCN((4, 3), 3),
+    LCN((2, 3, 2), (2, 3, 1)),
+    LCN([(2, 2), (2, 3)]),
+    LCN([(3, 3), (2, 2)], 2),
+    LCN([(3, 2), (2, 3)], [(2, 1), 1]),
+    LCN([(2, 1, 2), (1, 2, 2)]),
+    LCN([(3, 3), (3, 3)]),
+]
+
+
+def without_guess(net):
+    """Interchangeable layers at generic invariants have several kernels: those need a guess."""
+    return len(set(zip(net.filter_shapes, net.cumulative_strides))) == net.depth
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("net", NETS, ids=str)
+def test_both_flows_agree(net, seed):
+    """Fifty random problems, to 100 times the tolerance."""
+    rtol = 1e-9
+    loss, start = problem(net, 100 + seed)
+    t = np.linspace(0, 4, 5)
+    a = lcn.gradient_flow(net, loss, start, t, rtol=rtol)
+    guess = None if without_guess(net) else start
+    b = lcn.function_space_flow(
+        net, loss, a.end_to_end[0], a.invariants[0], t, guess=guess, rtol=rtol
+    )
+    size = np.abs(a.end_to_end).max()
+    np.testing.assert_allclose(b.end_to_end, a.end_to_end, rtol=0, atol=100 * rtol * size)
+    np.testing.assert_allclose(lcn.end_to_end(net, b.filters), b.end_to_end, atol=1e-13 * size)
+    scale = max(float((w * w).sum(axis=tuple(range(1, w.ndim))).max()) for w in b.filters)
+    np.testing.assert_allclose(b.invariants, a.invariants, rtol=0, atol=1e-12 * scale)
+    assert (np.diff(b.loss) <= 0).all()
+    # The lifted filters are those of the parameter flow, up to signs.
+    for x, y in zip(a.filters, b.filters):
+        np.testing.assert_allclose(np.abs(x), np.abs(y), atol=1e-5 * np.abs(x).max())
+
+
+def seconds(run, *arguments):
+    """Best of three."""
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        run(*arguments)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def test_cost():
+    """Less than five times the parameter flow, in the middle over the architectures."""
+    ratios = []
+    for net in NETS:
+        loss, start = problem(net, 7)
+        t = [0.0, 5.0]
+        v, delta = lcn.end_to_end(net, start), lcn.invariants(net, start)
+
+        one = seconds(lcn.gradient_flow, net, loss, start, t)
+        two = seconds(lcn.function_space_flow, net, loss, v, delta, t, start)
+        ratios.append(two / one)
+    assert np.median(ratios) < 5
+
+
+def test_batches_and_shared_invariants():
+    net = NAMED["stride two"]
+    loss, start = problem(net, 8, batch=(2, 2))
+    t = np.linspace(0, 2, 3)
+    a = lcn.gradient_flow(net, loss, start, t)
+    b = lcn.function_space_flow(net, loss, a.end_to_end[0], a.invariants[0], t)
+    assert b.filters[0].shape == (3, 2, 2, 3) and b.loss.shape == (3, 2, 2)
+    np.testing.assert_allclose(b.end_to_end, a.end_to_end, atol=1e-7)
+    balanced = lcn.rescale(net, start, [0, 0])
+    c = lcn.gradient_flow(net, loss, balanced, t)
+    d = lcn.function_space_flow(net, loss, c.end_to_end[0], [0, 0], t)
+    np.testing.assert_allclose(d.end_to_end, c.end_to_end, atol=1e-7)
+    # Same v, same loss, other invariants: another path.
+    assert np.abs(c.end_to_end[0] - a.end_to_end[0]).max() < 1e-12
+    assert np.abs(c.end_to_end[-1] - a.end_to_end[-1]).max() > 1e-3
+
+
+def crossing(net, loss, start, end):
+    """First time at which the two filters of a (2, 2) network become parallel, or None."""
+    t = np.linspace(0, end, 2001)
+    flow = lcn.gradient_flow(net, loss, start, t)
+    (a, b), (c, d) = flow.filters[0].T, flow.filters[1].T
+    det = a * d - b * c
+    change = np.flatnonzero(det[1:] * det[:-1] < 0)
+    if change.size == 0:
+        return None
+    i = change[0]
+    return t[i] + (t[i + 1] - t[i]) * det[i] / (det[i] - det[i + 1])
+
+
+def test_the_flow_ends_where_two_factorisations_meet():
+    """Stride one, unbalanced: it ends at the discriminant, exactly when the true flow is there."""
+    net, found = LCN((2, 2)), 0
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        start = lcn.random_filters(net, rng)
+        loss = QuadraticLoss(rng.standard_normal(3))
+        v, delta = lcn.end_to_end(net, start), lcn.invariants(net, start)
+        when = crossing(net, loss, start, 5.0)
+        if when is None:
+            flow = lcn.function_space_flow(net, loss, v, delta, [0, 5.0], guess=start)
+            full = lcn.gradient_flow(net, loss, start, [0, 5.0])
+            np.testing.assert_allclose(flow.end_to_end, full.end_to_end, atol=1e-7)
+        else:
+            found += 1
+            with pytest.raises(lcn.FlowError, match="leaves the smooth locus") as caught:
+                lcn.function_space_flow(net, loss, v, delta, [0, 5.0], guess=start)
+            assert abs(caught.value.time - when) < 1e-4  # sqrt(rtol) = 3e-5
+    assert 5 < found < 20
+
+
+def test_balanced_flows_do_not_end_there():
+    net = LCN((2, 2))
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        start = lcn.rescale(net, lcn.random_filters(net, rng), [0])
+        loss = QuadraticLoss(rng.standard_normal(3))
+        flow = lcn.function_space_flow(net, loss, lcn.end_to_end(net, start), [0], [0, 3.0])
+        assert flow.success
+
+
+def test_the_flow_ends_at_zero():
+    """k = (2, 1): the scalar layer passes through zero, and v with it, in finite time."""
+    net = LCN((2, 1))
+    start = [np.array([2.0, 1.0]), np.array([0.5])]
+    loss = QuadraticLoss([-2.0, -1.0])
+    v, delta = lcn.end_to_end(net, start), lcn.invariants(net, start)
+    flow = lcn.gradient_flow(net, loss, start, np.linspace(0, 0.3, 301))
+    scalar = flow.filters[1][:, 0]
+    when = np.interp(0.0, -scalar, flow.t)
+    with pytest.raises(lcn.FlowError, match="zero") as caught:
+        lcn.function_space_flow(net, loss, v, delta, [0, 0.3])
+    assert abs(caught.value.time - when) < 1e-4
+
+
+def test_bad_starts():
+    net = LCN((2, 2), 2)
+    loss = QuadraticLoss(np.ones(4))
+    with pytest.raises(lcn.NotInFunctionSpaceError):
+        lcn.function_space_flow(net, loss, [1.0, 0, 0, 1.0], [0], [0, 1])
+    with pytest.raises(lcn.InputError, match="invariants"):
+        lcn.function_space_flow(net, loss, [1.0, 1, 1, 1], [0, 0], [0, 1])
+    line = LCN((2, 2))
+    v = lcn.end_to_end(line, [[1, 2], [3, 1]])
+    with pytest.raises(lcn.AmbiguousFactorizationError):
+        lcn.function_space_flow(line, QuadraticLoss(np.ones(3)), v, [1.0], [0, 1])
+    v = lcn.end_to_end(line, [[1, 2], [1, 2]])
+    with pytest.raises(lcn.SingularPointError):
+        lcn.function_space_flow(
+            line, QuadraticLoss(np.ones(3)), v, [0.0], [0, 1], guess=[[1, 2], [1, 2]]
+        )
