@@ -12,7 +12,6 @@ from ._spectral import plan
 from .errors import FlowError, SingularPointError
 from .kernel import jacobians
 
-
 ZERO = "a filter, and v with it, goes to zero"
 
 
