@@ -52,7 +52,7 @@ class CriticalSystem:
         """End-to-end filters, shape (N, |k|)."""
         out = np.ones((len(w), 1))
         for x in self.split(w):
-            out = (out[:, :, None] * x[:, None, :]).reshape(len(w), -1)
+            out = _outer(out, x)
         return out @ self.entry
 
     def jacobian(self, w):
@@ -60,13 +60,13 @@ class CriticalSystem:
         xs, n = self.split(w), len(w)
         after = [np.ones((n, 1))]  # products of the filters behind, the last layer first
         for x in xs[:0:-1]:
-            after.append((x[:, :, None] * after[-1][:, None, :]).reshape(n, -1))
+            after.append(_outer(x, after[-1]))
         out, start, before = np.empty((n, self.k, self.n), complex), 0, np.ones((n, 1))
         for x, size, rest in zip(xs, self.sizes, after[::-1]):
             part = before @ self.entry.reshape(before.shape[1], -1)
             part = part.reshape(n, size, rest.shape[1], self.k)
             out[:, :, start : start + size] = np.einsum("njqk,nq->nkj", part, rest)
-            before = (before[:, :, None] * x[:, None, :]).reshape(n, -1)
+            before = _outer(before, x)
             start += size
         return out
 
@@ -113,7 +113,7 @@ class CriticalSystem:
         try:
             return np.linalg.solve(m, right[:, :, None])[:, : self.n, 0]
         except np.linalg.LinAlgError:  # one of the matrices is singular: give that one up
-            return (np.linalg.pinv(m) @ right[:, :, None])[:, : self.n, 0]
+            return (np.linalg.pinv(np.nan_to_num(m)) @ right[:, :, None])[:, : self.n, 0]
 
     def balance(self, w):
         """The same end-to-end filters with all norms of one point equal."""
@@ -121,6 +121,11 @@ class CriticalSystem:
         norms = np.stack([np.linalg.norm(x, axis=1) for x in xs], axis=1)
         mean = np.exp(np.log(norms).mean(axis=1))
         return np.concatenate([x * (mean / norms[:, i])[:, None] for i, x in enumerate(xs)], axis=1)
+
+
+def _outer(x, y):
+    """Products of all entries, row by row, shape (N, p q)."""
+    return (x[:, :, None] * y[:, None, :]).reshape(len(x), x.shape[1] * y.shape[1])
 
 
 def track(system, w, start, stop, care=1.0):

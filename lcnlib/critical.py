@@ -17,6 +17,8 @@ __all__ = ["CriticalPoints", "critical_points", "ed_degree"]
 MAX_PATHS = 2000
 # A critical point is real when its imaginary part is below this fraction of its size.
 REAL = 1e-8
+# A path that stops beyond this size (targets have size one) was on its way to infinity.
+FAR = 1e3
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class CriticalPoints:
         immersive point.
     ed_degree : int
         The number of points for a generic loss.
+    at_infinity : int
+        How many of them have gone to infinity for this loss.
+    degenerate : int
+        How many have run into critical points that are not isolated or multiple; these are
+        not listed.
     """
 
     end_to_end: np.ndarray
@@ -53,14 +60,16 @@ class CriticalPoints:
     residual: np.ndarray
     smoothness: np.ndarray
     ed_degree: int
+    at_infinity: int
+    degenerate: int
 
     def __len__(self):
         return len(self.real)
 
     @property
     def complete(self):
-        """Whether as many points were found as a generic loss has."""
-        return len(self) == self.ed_degree
+        """Whether every critical point v != 0 is listed: none is degenerate."""
+        return self.degenerate == 0
 
 
 def ed_degree(net):
@@ -142,9 +151,9 @@ def critical_points(net, loss):
     Statement S13, chapter 10.  A generic complex loss and all its critical points are
     found once per architecture by monodromy loops, until their number is
     `ed_degree`; then the points are followed while that loss moves to the given
-    one, and polished by Newton's method.  For a special loss (such as A = 1) fewer
-    points arrive, the others running off to infinity or into degenerate points:
-    ``complete`` is then False.
+    one, and polished by Newton's method.  For a special loss fewer points arrive: with
+    A = 1, the weight of white noise, most run off to infinity, and with stationary data
+    some may.
 
     The parameters over v = 0 are not listed.  Those with two zero filters are
     critical for every loss, those with one only for special losses.  Generic
@@ -172,8 +181,10 @@ def critical_points(net, loss):
     For A = 1 the critical rank-one matrices are the two terms of the SVD.
 
     >>> c = critical_points(LCN((2, 2), strides=2), QuadraticLoss([3.0, 0.0, 0.0, 1.0]))
-    >>> c.ed_degree, c.index.tolist(), abs(c.end_to_end).round(9).tolist()
-    (6, [0, 1], [[3.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    >>> c.ed_degree, c.at_infinity, c.index.tolist()
+    (6, 4, [0, 1])
+    >>> abs(c.end_to_end).round(9).tolist()
+    [[3.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
     """
     degree = ed_degree(net)
     if degree > MAX_PATHS:
@@ -190,14 +201,15 @@ def critical_points(net, loss):
     system = CriticalSystem(net)
     for care in (1.0, 5.0, 25.0):
         w, arrived = track(system, start, base, (a, b), care)
-        w = w[arrived]
-        keep = distinct(system.mu(w))
-        if len(keep) == len(w):
-            break  # no two paths have merged
+        v = system.mu(w)
+        keep = np.flatnonzero(arrived)[distinct(v[arrived])]
+        far = int((np.linalg.norm(v[~arrived], axis=1) > FAR).sum())
+        if len(keep) + far == degree:
+            break  # no two paths have merged or got stuck
     w = w[keep]
     for _ in range(3):
         w = w + system.step(w, a, b)
-    return _record(net, system, w, a, b, loss, scale, degree)
+    return _record(net, system, w, a, b, loss, scale, degree, far)
 
 
 def _normalised(net, loss):
@@ -228,7 +240,7 @@ def _normalised(net, loss):
     return a, a @ target.reshape(-1) / size, size ** (1 / net.depth)
 
 
-def _record(net, system, w, a, b, loss, scale, degree):
+def _record(net, system, w, a, b, loss, scale, degree, far):
     v = system.mu(w)
     real = np.linalg.norm(v.imag, axis=1) <= REAL * np.linalg.norm(v, axis=1)
     for i in np.flatnonzero(real):
@@ -241,8 +253,8 @@ def _record(net, system, w, a, b, loss, scale, degree):
     w = system.balance(w)
     step = np.linalg.norm(system.step(w, a, b), axis=1) / np.linalg.norm(w, axis=1)
     v = system.mu(w).reshape(len(w), *net.end_to_end_shape) * scale**net.depth
-    rest = (v - loss.target).reshape(len(w), -1)
-    weight = np.eye(rest.shape[1]) if loss.weight is None else loss.weight
+    rest = (v - loss.target).reshape(len(w), system.k)
+    weight = np.eye(system.k) if loss.weight is None else loss.weight
     values = 0.5 * np.einsum("ni,ij,nj->n", rest, weight, rest)
     index = np.array([_index(system, x, a, b) if r else -1 for x, r in zip(w, real)], dtype=int)
     units = np.concatenate([x / np.linalg.norm(x, axis=1)[:, None] for x in system.split(w)], 1)
@@ -251,7 +263,7 @@ def _record(net, system, w, a, b, loss, scale, degree):
     level = np.round(values / max(np.abs(values).max(initial=0), np.finfo(float).tiny), 9)
     order = np.lexsort((values.imag, abs(level.imag), level.real, ~real))
     filters = [
-        (x * scale).reshape(-1, *k)[order] for x, k in zip(system.split(w), net.filter_shapes)
+        (x * scale).reshape(len(w), *k)[order] for x, k in zip(system.split(w), net.filter_shapes)
     ]
     return CriticalPoints(
         end_to_end=v[order],
@@ -262,6 +274,8 @@ def _record(net, system, w, a, b, loss, scale, degree):
         residual=step[order],
         smoothness=(s[:, net.dimension - 1] / s[:, 0])[order],
         ed_degree=degree,
+        at_infinity=far,
+        degenerate=degree - far - len(w),
     )
 
 

@@ -180,47 +180,46 @@ class _Curve:
         if not pairs or self.orbit.speed == 0:
             return
         for far in {int(s.argmax()), int(s.argmin())} if s.size else ():
-            if s[far] == 0:
-                continue
             n = FOLD_POINTS * int(2 + abs(z[far] - self.orbit.z0))
             grid = np.linspace(self.orbit.z0, z[far], n)
-            for pair in pairs:
-                sign = self._resultant(pair, grid)
-                change = np.flatnonzero(sign[:-1] * sign[1:] <= 0)
-                if change.size:
-                    low, high = grid[change[0]], grid[change[0] + 1]
-                    self._folded(pair, low, high)
+            folds = [(self._first_root(pair, grid), pair) for pair in pairs if s[far] != 0]
+            folds = [fold for fold in folds if np.isfinite(fold[0])]
+            if folds:
+                root, pair = min(folds, key=lambda fold: abs(fold[0] - self.orbit.z0))
+                time = float(self.orbit.integrals(np.array([root]))[0, 0]) / self.clock
+                raise FlowError(
+                    f"s: filters {pair[0]} and {pair[1]} get a common root at s = {time:.10g}, "
+                    "where dmu drops rank and the geodesic leaves the smooth part of M (S8); keep "
+                    "s on this side, or follow the curve with geodesic_filters",
+                    time=time,
+                )
 
-    def _folded(self, pair, low, high):
-        f = lambda z: self._resultant(pair, np.array([z]), value=True)[0]  # noqa: E731
-        root = brentq(f, low, high, xtol=1e-14) if f(low) * f(high) < 0 else high
-        time = float(self._angles(np.array([root]))[0, 0]) / self.clock
-        raise FlowError(
-            f"s: filters {pair[0]} and {pair[1]} get a common root at s = {time:.10g}, where dmu "
-            "drops rank and the geodesic leaves the smooth part of M (S8); keep s on this side, "
-            "or follow the curve in parameter space with geodesic_filters",
-            time=time,
-        )
+    def _first_root(self, pair, grid):
+        """The first sign change of the resultant on the grid, refined; inf without one."""
+        sign = np.sign(self._resultant(pair, grid))
+        change = np.flatnonzero(sign[:-1] * sign[1:] <= 0)
+        if not change.size:
+            return np.inf
+        low, high = grid[change[0]], grid[change[0] + 1]
+        if sign[change[0] + 1] == 0:
+            return high
+        return brentq(lambda z: self._resultant(pair, np.array([z]))[0], low, high, xtol=1e-14)
 
-    def _angles(self, z):
-        """s and phi at z (scaled clock), shape (n, 1 + H)."""
-        return self.orbit.integrals(z)
-
-    def _resultant(self, pair, z, value=False):
-        phi = self._angles(z)[:, 1:]
+    def _resultant(self, pair, z):
+        """Sylvester determinants of two filters, over that at the start, shape (n,)."""
+        phi = np.concatenate([np.zeros((1, len(self.units))), self.orbit.integrals(z)[:, 1:]])
         p, q = (
             np.cos(phi[:, i, None]) * self.units[i] + np.sin(phi[:, i, None]) * self.normals[i]
             for i in pair
         )
         m, n = p.shape[1] - 1, q.shape[1] - 1
-        sylvester = np.zeros((len(z), m + n, m + n))
+        sylvester = np.zeros((len(phi), m + n, m + n))
         for i in range(n):
             sylvester[:, i, i : i + m + 1] = p
         for i in range(m):
             sylvester[:, n + i, i : i + n + 1] = q
-        if value:
-            return np.linalg.det(sylvester)
-        return np.linalg.slogdet(sylvester)[0]
+        sign, log = np.linalg.slogdet(sylvester)  # determinants of large filters underflow
+        return sign[1:] * np.exp(log[1:] - log[0])
 
 
 def _common_root_pairs(net):

@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import sympy
+from scipy.linalg import toeplitz
 from scipy.optimize import minimize
 
 import lcnlib
@@ -53,7 +54,7 @@ def test_twenty_random_losses(sizes, degree):
     for seed in range(20):
         loss = random_loss(net, seed)
         c = critical_points(net, loss)
-        assert len(c) == degree and c.complete
+        assert len(c) == degree and c.complete and c.at_infinity == 0
         # Certificates: Newton has converged, the points are distinct, non-zero and smooth.
         assert c.residual.max() < 1e-12
         assert c.smoothness.min() > 1e-6
@@ -218,12 +219,29 @@ def test_identity_weight_is_special(n):
     net = LCN((n, n), n)
     target = np.random.default_rng(9).standard_normal((n, n))
     c = critical_points(net, QuadraticLoss(target.reshape(-1)))
-    assert not c.complete and c.real.all()
+    assert c.complete and c.at_infinity == c.ed_degree - n and c.real.all()
     u, s, vt = np.linalg.svd(target)
     for i in range(n):
         assert np.allclose(c.end_to_end[i], (s[i] * np.outer(u[:, i], vt[i])).ravel(), atol=1e-9)
     assert c.index.tolist() == list(range(n))
     assert len(c) == n
+
+
+def test_stationary_data_can_be_special():
+    """Autoregressive noise: for k = (3, 3) sixteen of the 39 points are at infinity."""
+    net = LCN((3, 3), 2)
+    target = np.random.default_rng(14).standard_normal(7)
+    c = critical_points(net, QuadraticLoss(target, toeplitz(0.95 ** np.arange(7))))
+    assert (len(c), c.at_infinity, c.degenerate) == (23, 16, 0)
+    c = critical_points(net, QuadraticLoss(target, toeplitz([2, -0.5, 0.3, 0.1, 0, 0, 0])))
+    assert (len(c), c.at_infinity, c.degenerate) == (39, 0, 0)
+
+
+def test_degenerate_points_are_counted():
+    """A = 1 and the target 1: every u u^T with |u| = 1 is critical, a circle of minima."""
+    c = critical_points(LCN((2, 2), 2), QuadraticLoss([1.0, 0, 0, 1]))
+    assert not c.complete and c.degenerate > 0
+    assert len(c) + c.at_infinity + c.degenerate == 6
 
 
 def test_scale_and_realisable_targets():
