@@ -11,19 +11,18 @@ from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
-from scipy import fft
 from scipy.signal import fftconvolve
 
 # Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
 # round as little as it does; longer sums would lose digits.
 DENSE_LIMIT = 64
-# Up to this many values all layers go through one FFT call; above, one at a time saves memory.
-STACK_LIMIT = 1 << 17
 
 
 @lru_cache(maxsize=128)
 def plan(net, kind=None):
     """The plan of an architecture, made once; `kind` forces "dense" or "fft"."""
+    from ._fft import FFTPlan  # it builds on this module
+
     if kind is None:
         kind = "dense" if prod(net.end_to_end_shape) <= DENSE_LIMIT else "fft"
     return {"dense": DensePlan, "fft": FFTPlan}[kind](net)
@@ -62,7 +61,7 @@ def _support(size, terms):
     return mask.astype(bool)
 
 
-class _Plan:
+class Plan:
     """What the two plans share: sizes, packing, supports and index tables."""
 
     def __init__(self, net):
@@ -142,8 +141,39 @@ class _Plan:
         out *= self.cofactor_supports[:, None, :]
         return out
 
+    def product(self, theta):
+        """End-to-end filters (B, |k|) of packed filters (B, P)."""
+        w = self.spectra(theta)
+        values = w[0]
+        for x in w[1:]:
+            values = values * x
+        return self.mask(self.coefficients(values))
 
-class DensePlan(_Plan):
+    def jvp(self, theta, direction):
+        """dmu(theta) direction, (B, |k|)."""
+        c = cofactor_values(self.spectra(theta))
+        c *= self.spectra(direction)
+        return self.mask(self.coefficients(c.sum(axis=0)))
+
+    def vjp(self, theta, g):
+        """dmu(theta)^T g, (B, P), for g of shape (B, |k|)."""
+        return self.pull_back(cofactor_values(self.spectra(theta)), self.analyse(g))
+
+    def ntk_apply(self, theta, g):
+        """K g, (B, |k|)."""
+        c = cofactor_values(self.spectra(theta))
+        t = self.spectra(self.pull_back(c.copy(), self.analyse(g)))
+        t *= c
+        return self.mask(self.coefficients(t.sum(axis=0)))
+
+    def pull_back(self, c, g):
+        """All T_i^T g from the values of the cofactors (overwritten) and of g."""
+        np.conjugate(c, out=c)
+        c *= g
+        return self.samples(c)
+
+
+class DensePlan(Plan):
     """Evaluation and interpolation as real matrix products; for small filters."""
 
     # A block-diagonal matrix does all layers in one product while it is this small.
@@ -208,12 +238,6 @@ class DensePlan(_Plan):
         """Interpolation: (B, M) -> (B, |k|)."""
         return values.view(float) @ self.synthesis
 
-    def push_pull(self, c, g):
-        """Values of K g from the values of the cofactors and of g; overwrites nothing."""
-        t = self.spectra(self.samples(np.conjugate(c) * g))
-        t *= c
-        return t.sum(axis=0)
-
     def samples(self, values):
         """Interpolated coefficients at the multiples S_i j of each layer: (H, B, M) -> (B, P)."""
         depth, b, m = values.shape
@@ -229,75 +253,3 @@ class DensePlan(_Plan):
 def _symmetric_fraction(phase, common):
     """phase / common moved into (-1/2, 1/2], where cos and sin lose nothing."""
     return np.where(2 * phase > common, phase - common, phase) / common
-
-
-class FFTPlan(_Plan):
-    """Evaluation and interpolation by real fast Fourier transforms; for large filters."""
-
-    def __init__(self, net):
-        super().__init__(net)
-        self.grid = tuple(fft.next_fast_len(n, real=True) for n in self.shape)
-        self.half = self.grid[:-1] + (self.grid[-1] // 2 + 1,)
-        self.axes = tuple(range(-net.ndim, 0))
-        self.n_values = prod(self.half)
-        self.crop = tuple(slice(0, n) for n in self.shape)
-        self.lattice = [
-            tuple(slice(0, (n - 1) * d + 1, d) for n, d in zip(k, s))
-            for k, s in zip(net.filter_shapes, net.cumulative_strides)
-        ]
-
-    def layer_spectrum(self, w, i):
-        """Values of layer i from its coefficients (B, |k_i|) -> (B, M)."""
-        k = self.net.filter_shapes[i]
-        s = self.net.cumulative_strides[i]
-        stuffed = np.zeros((len(w), *((n - 1) * d + 1 for n, d in zip(k, s))))
-        stuffed[(slice(None), *self.lattice[i])] = w.reshape(len(w), *k)
-        return fft.rfftn(stuffed, self.grid, axes=self.axes).reshape(len(w), -1)
-
-    def layer_samples(self, values, i):
-        """Samples at the multiples of S_i: (B, M) -> (B, |k_i|)."""
-        full = fft.irfftn(values.reshape(-1, *self.half), self.grid, axes=self.axes)
-        return full[(slice(None), *self.lattice[i])].reshape(len(values), -1)
-
-    def spectra(self, theta):
-        depth, b = self.net.depth, len(theta)
-        if depth * b * self.n_values <= STACK_LIMIT:
-            stuffed = np.zeros((depth, b, *self.shape))
-            for i, (p, k) in enumerate(zip(self.parts, self.net.filter_shapes)):
-                stuffed[(i, slice(None), *self.lattice[i])] = theta[:, p].reshape(b, *k)
-            values = fft.rfftn(stuffed, self.grid, axes=self.axes)
-            return values.reshape(depth, b, -1)
-        out = np.empty((depth, b, self.n_values), dtype=complex)
-        for i, p in enumerate(self.parts):
-            out[i] = self.layer_spectrum(theta[:, p], i)
-        return out
-
-    def analyse(self, v):
-        values = fft.rfftn(v.reshape(-1, *self.shape), self.grid, axes=self.axes)
-        return values.reshape(len(v), -1)
-
-    def coefficients(self, values):
-        full = fft.irfftn(values.reshape(-1, *self.half), self.grid, axes=self.axes)
-        return full[(slice(None), *self.crop)].reshape(len(values), -1)
-
-    def samples(self, values):
-        depth, b, m = values.shape
-        out = np.empty((b, self.offsets[-1]))
-        if depth * b * m <= STACK_LIMIT:
-            full = fft.irfftn(values.reshape(depth, b, *self.half), self.grid, axes=self.axes)
-            for i, p in enumerate(self.parts):
-                out[:, p] = full[(i, slice(None), *self.lattice[i])].reshape(b, -1)
-            return out
-        for i, p in enumerate(self.parts):
-            out[:, p] = self.layer_samples(values[i], i)
-        return out
-
-    def push_pull(self, c, g):
-        total = np.zeros_like(g)
-        for i, ci in enumerate(c):  # one layer at a time: memory for a few arrays only
-            t = np.conjugate(ci)
-            t *= g
-            t = self.layer_spectrum(self.layer_samples(t, i), i)
-            t *= ci
-            total += t
-        return total

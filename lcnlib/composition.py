@@ -46,11 +46,7 @@ def end_to_end(net, filters):
     """
     ws = as_filters(net, filters)
     p = plan(net)
-    values = p.spectra(p.pack(ws))
-    product = values[0]
-    for w in values[1:]:
-        product = product * w
-    v = p.mask(p.coefficients(product))
+    v = p.product(p.pack(ws))
     batch = ws[0].shape[: -net.ndim]
     return finite_result(v, "the end-to-end filter").reshape(batch + net.end_to_end_shape)
 

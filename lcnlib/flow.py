@@ -7,6 +7,7 @@ import numpy as np
 from ._checks import as_filters
 from ._integration import as_times, check_loss, hold_at_rest, integrate
 from ._spectral import cofactor_values, plan
+from .composition import end_to_end
 from .scaling import _norm, invariants, rescale
 
 __all__ = ["FlowResult", "gradient_flow"]
@@ -115,7 +116,7 @@ def gradient_flow(
         w[0] = w0
     delta = invariants(net, ws)
     _project(net, path, delta)
-    v = _end_to_end(net, p, path)
+    v = end_to_end(net, path)
     values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v])
     hold_at_rest(values, t, rtol, v, *path)
     return FlowResult(
@@ -142,12 +143,6 @@ def _velocity(net, loss, batch):
 
     velocity.end_to_end = lambda theta: values(theta)[1]
     return velocity
-
-
-def _end_to_end(net, p, path):
-    w = p.spectra(p.pack(path))
-    v = p.mask(p.coefficients(cofactor_values(w)[-1] * w[-1]))
-    return v.reshape(path[0].shape[: -net.ndim] + net.end_to_end_shape)
 
 
 def _project(net, path, delta):

@@ -127,9 +127,7 @@ def jvp(net, filters, directions):
     batch = ws[0].shape[: -net.ndim]
     same_batch(net, ds[0], batch, "directions")
     p = plan(net)
-    c = cofactor_values(p.spectra(p.pack(ws)))
-    c *= p.spectra(p.pack(ds))
-    out = p.mask(p.coefficients(c.sum(axis=0)))
+    out = p.jvp(p.pack(ws), p.pack(ds))
     return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
 
 
@@ -161,16 +159,8 @@ def vjp(net, filters, covector):
     """
     ws, g, batch = _with_covector(net, filters, covector)
     p = plan(net)
-    c = cofactor_values(p.spectra(p.pack(ws)))
-    out = finite_result(_pull_back(p, c, p.analyse(g)), "the result")
+    out = finite_result(p.vjp(p.pack(ws), g), "the result")
     return p.unpack(out, batch)
-
-
-def _pull_back(p, c, g_values):
-    """All T_i^T g, packed (B, P), from the values of the cofactors and of g; overwrites c."""
-    np.conjugate(c, out=c)
-    c *= g_values
-    return p.samples(c)
 
 
 @quiet
@@ -201,8 +191,7 @@ def ntk_apply(net, filters, covector):
     """
     ws, g, batch = _with_covector(net, filters, covector)
     p = plan(net)
-    c = cofactor_values(p.spectra(p.pack(ws)))
-    out = p.mask(p.coefficients(p.push_pull(c, p.analyse(g))))
+    out = p.ntk_apply(p.pack(ws), g)
     return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
 
 

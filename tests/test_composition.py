@@ -9,16 +9,18 @@ import pytest
 from scipy.signal import correlate
 
 import lcnlib as lcn
-from lcnlib import LCN, _spectral
+from lcnlib import LCN, _fft, _spectral
 
 from . import exact
 from .cases import NAMED, random_nets
 
 
-@pytest.fixture(params=["dense", "fft", "chosen"])
+@pytest.fixture(params=["dense", "fft", "nested", "chosen"])
 def path(request, monkeypatch):
     """Every code path gives the same answers: force each."""
-    limit = {"dense": 10**9, "fft": 0, "chosen": _spectral.DENSE_LIMIT}[request.param]
+    limit = {"dense": 10**9, "chosen": _spectral.DENSE_LIMIT}.get(request.param, 0)
+    if request.param == "nested":
+        monkeypatch.setattr(_fft, "STACK_LIMIT", 0)
     monkeypatch.setattr(_spectral, "DENSE_LIMIT", limit)
     _spectral.plan.cache_clear()
     yield request.param

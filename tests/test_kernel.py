@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 import lcnlib as lcn
-from lcnlib import LCN, _spectral
+from lcnlib import LCN, _fft, _spectral
 
 from . import exact
 from .cases import NAMED, random_nets
 
 
-@pytest.fixture(params=["dense", "fft"])
+@pytest.fixture(params=["dense", "fft", "nested"])
 def path(request, monkeypatch):
-    monkeypatch.setattr(_spectral, "DENSE_LIMIT", {"dense": 10**9, "fft": 0}[request.param])
-    monkeypatch.setattr(_spectral, "STACK_LIMIT", 60)  # both ways to batch the FFTs
+    monkeypatch.setattr(_spectral, "DENSE_LIMIT", {"dense": 10**9}.get(request.param, 0))
+    monkeypatch.setattr(_fft, "STACK_LIMIT", {"nested": 0}.get(request.param, 10**9))
     _spectral.plan.cache_clear()
     yield request.param
     _spectral.plan.cache_clear()
