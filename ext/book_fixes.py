@@ -1,6 +1,7 @@
 """Repairs of what the theme and the Sphinx extensions leave broken."""
 
 from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput, visit_HideCellInput
 
 
 def merge_singlehtml_handlers(app, config):
@@ -35,8 +36,15 @@ def depart_citation(self, node):
     type(self).depart_citation(self, node)
 
 
+def visit_hidden_cell(self, node):
+    # The label contradicts the words that are seen in the same place.
+    visit_HideCellInput(self, node)
+    self.body[-4] = self.body[-4].replace(' aria-label="Toggle hidden content"', "")
+
+
 def setup(app):
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_HideCellInput))
     app.connect("html-page-context", set_default_mode)
     app.connect("config-inited", merge_singlehtml_handlers)
     app.connect("html-page-context", drop_thebe, priority=900)
