@@ -1,0 +1,155 @@
+"""Unpolished factorisations by recursion: polyphase where strides allow, else irreducible factors.
+
+The recursion is complete in exact arithmetic.  Layers B that are polynomials in x^s against
+layers A that are not: v = P(x) R(x^s), every such pair is P = u h(x^s), R = g / h for the one
+coprime splitting v = u g(x^s) of `split_first`, so A is solved from P and B, together with h as
+one more layer, from g.  Layers that no stride tells apart share out irreducible factors.
+What rounding or a v outside M gets wrong on the way, the residual of the answer tells.
+"""
+
+from functools import reduce
+from itertools import product as cartesian
+from math import gcd
+
+import numpy as np
+
+from ._distribute import distributions
+from ._gauss_newton import polish
+from ._irreducible import factor_candidates
+from ._polynomials import TooLargeError, multiply, upsample
+from ._polyphase import split_first
+from .architecture import LCN
+
+# Gauss-Newton on the two sides of a splitting, up to this many entries of the Jacobian.
+POLISH_LIMIT = 1 << 18
+
+
+class TooManyFactorizationsError(TooLargeError):
+    """More factorisations than the caller wants listed."""
+
+
+def split(v, layers, tol, limit):
+    """Candidates for all factorisations of v, each a list of filters up to scalars.
+
+    Parameters
+    ----------
+    v : ndarray, D axes
+    layers : list of (shape, strides), both tuples of D ints
+        Shape and cumulative stride of each layer.
+    tol : float
+        How far, relative, structure (multiple roots, degrees) may be from v.
+    limit : int
+        More answers than this are an InputError.
+
+    Returns
+    -------
+    list of lists of ndarrays
+    """
+    steps = [_effective(layer) for layer in layers]
+    busy = [i for i, s in enumerate(steps) if any(s)]
+    # The grid on which v lives, axis by axis; the residual finds out when v does not.
+    grid = [gcd(*(steps[i][a] for i in busy)) or 1 for a in range(v.ndim)] if busy else []
+    steps = {i: tuple(s // g for s, g in zip(steps[i], grid)) for i in busy}
+    v = v[tuple(slice(None, None, g) for g in grid)]
+    v = v / (np.linalg.norm(v) or 1.0)
+    if not v.any():
+        return []
+    out = []
+    for answer in _split_busy(v, [(layers[i][0], steps[i]) for i in busy], tol, limit):
+        filters = [np.ones(shape) for shape, _ in layers]
+        for i, w in zip(busy, answer):
+            filters[i] = w
+        out.append(filters)
+    return out
+
+
+def _effective(layer):
+    """Cumulative strides with zero on the axes where the filter has length one."""
+    shape, strides = layer
+    return tuple(s if n > 1 else 0 for n, s in zip(shape, strides))
+
+
+def _split_busy(v, layers, tol, limit):
+    if len(layers) == 1:
+        return [[v]]
+    if not layers:
+        return [[]]
+    first = _first_side(v, layers)
+    if first is None:
+        return _share_out(v, [shape for shape, _ in layers], tol, limit)
+    second = [i for i in range(len(layers)) if i not in first]
+    a, b = [layers[i] for i in first], [layers[i] for i in second]
+    shape = tuple(1 + sum((k[x] - 1) * s[x] for k, s in a) for x in range(v.ndim))
+    # A variable that B does not have: any stride beyond A's length says so.
+    s = tuple(gcd(*(t[x] for _, t in b)) or shape[x] for x in range(v.ndim))
+    b = [(k, tuple(t // n for t, n in zip(steps, s))) for k, steps in b]
+    delicate = len({t for _, t in layers}) < len(layers)
+    out = []
+    for u, g, e in split_first(v, shape, s, tol):
+        if any(e):
+            h_layer = (tuple(n + 1 for n in e), (1,) * v.ndim)
+            pairs = []
+            for h, *rest in split(g, [h_layer, *b], tol, limit):
+                p = multiply(u, upsample(h, s))
+                pairs.append((p, [rest]))
+        else:
+            if delicate:
+                u, g = _refine(v, u, g, s)
+            pairs = [(u, split(g, b, tol, limit))]
+        for p, b_answers in pairs:
+            if not b_answers:
+                continue
+            a_answers = split(p, a, tol, limit)
+            _check_limit(len(out) + len(a_answers) * len(b_answers), limit)
+            for x, y in cartesian(a_answers, b_answers):
+                answer = dict(zip(first, x)) | dict(zip(second, y))
+                out.append([answer[i] for i in range(len(layers))])
+    return out
+
+
+def _first_side(v, layers):
+    """Indices of the layers A that polyphase components split off, the fewest; None: nothing."""
+    best = None
+    for axis, n in enumerate(v.shape):
+        side = [i for i, (_, t) in enumerate(layers) if t[axis] == 1]
+        if n > 1 and len(side) < len(layers) and (best is None or len(side) < len(best)):
+            best = side
+    return best
+
+
+def _refine(v, u, g, s):
+    """Polish the two sides against v, so that multiple roots stay recognisable."""
+    if v.size * (u.size + g.size) > POLISH_LIMIT:
+        return u, g
+    net = LCN((u.shape, g.shape), (s, 1))
+    return polish(net, v, [u, g]).filters
+
+
+def _share_out(v, shapes, tol, limit):
+    """Layers of one stride pattern: every way to distribute the irreducible factors."""
+    rooms = [tuple(n - 1 for n in shape) for shape in shapes]
+    out = []
+    for factors in factor_candidates(v, tol):
+        degrees = [tuple(n - 1 for n in f.shape) for f, _ in factors]
+        count, ways = distributions(degrees, [m for _, m in factors], rooms, limit)
+        if ways is None:
+            _check_limit(count, limit)
+        made = {}
+        for way in ways:
+            answer = []
+            for copies in way:
+                if copies not in made:
+                    parts = [f for (f, _), n in zip(factors, copies) for _ in range(n)]
+                    w = reduce(multiply, parts, np.ones((1,) * v.ndim))
+                    made[copies] = w / np.linalg.norm(w)
+                answer.append(made[copies])
+            out.append(answer)
+    return out
+
+
+def _check_limit(count, limit):
+    if count > limit:
+        raise TooManyFactorizationsError(
+            f"v: expected at most limit = {limit} real factorisations, got {count} or more; pass "
+            "a larger limit, or count them with generic_kernel_count"
+        )

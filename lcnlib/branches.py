@@ -1,0 +1,192 @@
+"""How many kernels belong to one function and one choice of invariants (S8, S9; chapters 7, 8)."""
+
+from collections import Counter
+from math import factorial, prod
+from operator import index
+
+import numpy as np
+
+from ._checks import as_net
+from ._distribute import count_distributions
+from .errors import InputError
+from .factorization import as_one_end_to_end, factorizations
+from .lifting import distinct_kernels, not_in_function_space, one_invariants, scaled
+
+__all__ = ["generic_kernel_count", "kernel_count", "root_groups"]
+
+# Squared norms that agree to this, relative to the largest, count as equal.
+SAME_NORM = 1e-12
+
+
+def kernel_count(net, v, invariants=None, *, rtol=1e-10, limit=10_000):
+    """The number of kernels K at a given end-to-end filter v, counted on its factorisations.
+
+    Statements S6, S8 and S9, chapters 5, 7 and 8.
+
+    Parameters
+    ----------
+    net : LCN
+    v : ndarray, shape k, not zero
+    invariants : array_like, shape (H-1,), optional
+        By default generic ones: then every factorisation has its own kernel.
+    rtol, limit : optional
+        As in `factorizations`.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    NotInFunctionSpaceError
+        When v has no real factorisation.
+    ZeroFilterError, InputError
+        As in `factorizations`.
+
+    Examples
+    --------
+    (1 + x)(2 + x) at stride one: either layer may have either root.  Equal norms make the two
+    choices one kernel.
+
+    >>> net = LCN((2, 2))
+    >>> kernel_count(net, [2, 3, 1]), kernel_count(net, [2, 3, 1], [0]), kernel_count(
+    ...     net, [2, 3, 1], [1])
+    (2, 1, 2)
+    """
+    v = as_one_end_to_end(net, v)
+    delta = None if invariants is None else one_invariants(net, invariants)
+    found = factorizations(net, v, rtol=rtol, limit=limit)
+    if not found:
+        raise not_in_function_space(rtol)
+    if delta is None:
+        return len(found)
+    return len(distinct_kernels(net, [scaled(net, v, delta, f) for f in found]))
+
+
+def root_groups(net):
+    """Groups of layers that can exchange roots at a generic v.
+
+    Statements S8 and S9: layers that depend on one and the same variable with one and the same
+    cumulative stride share the roots of the product of their polynomials.  (In D = 1 without
+    strides that is all layers; with strides above one no two.)
+
+    Parameters
+    ----------
+    net : LCN
+
+    Returns
+    -------
+    list of tuples of ints
+        Layer indices, from 0, of every group of two or more layers, in order of first layers.
+        Layers of size one belong to no group.
+
+    Examples
+    --------
+    >>> root_groups(LCN((3, 2, 1, 2), strides=(1, 2, 1, 1))), root_groups(LCN((3, 2), strides=2))
+    ([(0, 1)], [])
+    """
+    as_net(net)
+    groups = {}
+    for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides)):
+        axes = [a for a, n in enumerate(k) if n > 1]
+        if len(axes) == 1:
+            groups.setdefault((axes[0], s[axes[0]]), []).append(i)
+    return [tuple(g) for g in groups.values() if len(g) > 1]
+
+
+def generic_kernel_count(net, invariants=None, real_roots=None):
+    """The number of kernels K at a generic end-to-end filter, in closed form.
+
+    Statements S6, S8 and S9, chapters 5, 7 and 8.
+
+    * Factorisations.  A generic polynomial in two or more variables is irreducible: layers with
+      two or more long axes can only be permuted among those of the same shape and the
+      same cumulative stride, m! ways.  A group of `root_groups` with degrees d_1, ..., d_m
+      whose product has r real roots and c conjugate pairs shares them out in as many ways as
+      the coefficient of t_1^d_1 ... t_m^d_m in (t_1 + ... + t_m)^r (t_1^2 + ... + t_m^2)^c.
+    * Kernels.  Two factorisations have one kernel when they differ by a permutation of
+      *interchangeable* layers (same shape, same stride on the long axes) of equal norm.
+      Such a permutation moves every factorisation, because no two layers of a generic
+      one have a factor in common: divide by the product of the m!.
+
+    Parameters
+    ----------
+    net : LCN
+    invariants : array_like, shape (H-1,), optional
+        By default generic: no two layers have equal norms.  Zeros: balanced.
+    real_roots : int or sequence of ints, optional
+        r for each group of `root_groups`; an int serves a single group.  By default all.
+
+    Returns
+    -------
+    int
+        Zero when no v in M has so few real roots.
+
+    Raises
+    ------
+    InputError
+        When `real_roots` does not fit the degrees of the groups.
+
+    Examples
+    --------
+    >>> net = LCN((3, 3))
+    >>> [generic_kernel_count(net, d, real_roots=r) for d in (None, [0]) for r in (4, 2, 0)]
+    [6, 2, 2, 3, 1, 1]
+    >>> three = LCN([(2, 2)] * 3)
+    >>> generic_kernel_count(three), generic_kernel_count(three, [0, 0])
+    (6, 1)
+    """
+    as_net(net)
+    groups = root_groups(net)
+    total = 1
+    for group, real in zip(groups, _real_roots(net, groups, real_roots)):
+        degrees = [max(net.filter_shapes[i]) - 1 for i in group]
+        pairs = (sum(degrees) - real) // 2
+        total *= count_distributions(
+            [(1,)] * real + [(2,)] * pairs, [1] * (real + pairs), [(d,) for d in degrees]
+        )
+    kinds = [_kind(k, s) for k, s in zip(net.filter_shapes, net.cumulative_strides)]
+    several = Counter(kind for kind in kinds if len(kind) > 1)
+    total *= prod(map(factorial, several.values()))
+    if invariants is None:
+        return total
+    norms = _norm_classes(one_invariants(net, invariants))
+    equal = Counter((kind, n) for kind, n in zip(kinds, norms) if kind)
+    return total // prod(map(factorial, equal.values()))
+
+
+def _kind(shape, strides):
+    """What two layers must share to be interchangeable; empty for a layer of size one."""
+    return tuple((a, n, s) for a, (n, s) in enumerate(zip(shape, strides)) if n > 1)
+
+
+def _norm_classes(delta):
+    """An integer for each layer: equal where the invariants make the norms equal."""
+    sigma = np.concatenate([[0.0], np.cumsum(delta)])
+    order = np.argsort(sigma, kind="stable")
+    steps = np.diff(sigma[order]) > SAME_NORM * np.abs(delta).max(initial=0.0)
+    out = np.zeros(len(sigma), dtype=int)
+    out[order[1:]] = np.cumsum(steps)
+    return out.tolist()
+
+
+def _real_roots(net, groups, real_roots):
+    degrees = [sum(max(net.filter_shapes[i]) - 1 for i in g) for g in groups]
+    if real_roots is None:
+        return degrees
+    try:
+        given = [index(r) for r in np.atleast_1d(np.array(real_roots, dtype=object))]
+    except TypeError:
+        given = []
+    if len(given) != len(groups):
+        raise InputError(
+            f"real_roots: expected one int for each group of root_groups(net), {groups}, "
+            f"got {real_roots!r}"
+        )
+    for r, d in zip(given, degrees):
+        if not 0 <= r <= d or (d - r) % 2:
+            raise InputError(
+                f"real_roots: expected numbers between 0 and the degrees {degrees} of the groups, "
+                f"of the same parity (other roots come in conjugate pairs), got {given}"
+            )
+    return given

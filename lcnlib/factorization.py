@@ -1,0 +1,147 @@
+"""All real factorisations of an end-to-end filter (S6, S8, S9, S12; chapters 5, 7, 8)."""
+
+import numpy as np
+
+from ._checks import as_end_to_end
+from ._gauss_newton import polish
+from ._polyphase import polyphase
+from ._splitting import split
+from .errors import InputError, ZeroFilterError
+
+__all__ = ["factorizations", "polyphase"]
+
+# A multiplicity counts when v is this near to having it, relative.
+MERGE = 2e-14
+# Next to an answer that is exact up to rounding, others have to be exact to this, too: else they
+# are points beside a multiple root, where v hardly moves.
+EXACT = 1e-12
+# Answers whose unit filters agree to this are one answer, found twice.
+SAME = 1e-7
+# Entries below this, relative to the largest of the filter, do not decide its sign.
+NEGLIGIBLE = 1e-8
+
+
+def factorizations(net, v, *, rtol=1e-10, limit=10_000):
+    """All real factorisations of v into filters of the given shapes and strides, up to scalars.
+
+    Statements S6, S8, S9 and S12, chapters 5, 7, 8 and 10: all real (p_1, ..., p_H) with
+    v(x) = c p_1(x^{S_1}) ... p_H(x^{S_H}).  There are finitely many, because polynomials
+    (homogeneous in each variable, so that a vanishing leading coefficient is a root at infinity)
+    factor uniquely; factorisations over the complex numbers are not listed.
+
+    **Method.**  Polyphase components split off the layers that a stride separates from later
+    ones, by linear algebra; where the common factor of the components is larger than needed,
+    every way to exchange its surplus is followed (S12).  Layers that no stride separates share
+    out the irreducible factors: real roots and conjugate pairs in one variable,
+    factors found with Ruppert's matrix in two or more.  Gauss-Newton polishes each answer until
+    it stalls, normally at relative residuals below 1e-15.
+
+    **What is certain.**  In exact arithmetic the list is complete for every architecture and
+    every non-zero v.  In floating point every answer is verified: its product is v up to `rtol`.
+    Completeness rests on numerical decisions: ranks (at 1e-12 and 1e-7 relative; when these
+    disagree both are followed) and multiplicities (a root is multiple when a polynomial with
+    that multiplicity is within 2e-14 relative).  It can fail only when v is that near to a
+    point where the number of factorisations changes.  A v that is only near to M, within
+    a given rtol above about 1e-6, may be missed in D >= 2 when layers share out factors.
+
+    Parameters
+    ----------
+    net : LCN
+    v : ndarray, shape k, not zero
+    rtol : float, optional
+        Largest distance |c mu(w) - v| / |v| of the nearest answer; all others are at most 100
+        times as far away (or 1e-12).  If none is exact, multiple roots within rtol are tried, too.
+    limit : int, optional
+        Refuse to list more than this many.
+
+    Returns
+    -------
+    list of lists of H ndarrays, shapes k_i
+        Empty when v is not in M.  Every filter has norm one, and its first entry that is not
+        negligible (above 1e-8 of its largest) is positive; the product is a
+        multiple of v, positive or negative.  Sorted by the entries, first layer first.
+
+    Raises
+    ------
+    ZeroFilterError
+        When v is zero: then one factor is zero and the others are arbitrary.
+    InputError
+        When v does not fit `net`, there are more than `limit` factorisations, or the linear
+        systems are too large for memory.
+
+    Examples
+    --------
+    (1 + x)(2 + x) at stride one has two factorisations, (1 + x)(2 + x^2) at stride two has one.
+
+    >>> [[round(w[0] / w[1], 9).item() for w in f]
+    ...  for f in factorizations(LCN((2, 2)), [2, 3, 1])]
+    [[1.0, 2.0], [2.0, 1.0]]
+    >>> len(factorizations(LCN((2, 2), strides=2), [2, 2, 1, 1]))
+    1
+
+    An exchange: (1 + x^2)(2 + x^2), with either factor in the first layer.
+
+    >>> len(factorizations(LCN((3, 2), strides=2), [2, 0, 3, 0, 1]))
+    2
+    """
+    v = as_one_end_to_end(net, v)
+    check_tolerance(rtol, limit)
+    v = v / np.abs(v).max()
+    layers = list(zip(net.filter_shapes, net.cumulative_strides))
+    for tol in dict.fromkeys((MERGE, max(MERGE, rtol))):
+        found = [polish(net, v, filters) for filters in split(v, layers, tol, limit)]
+        best = min((at.residual for at in found), default=1.0)
+        if best <= rtol:
+            bound = min(rtol, max(EXACT, 100 * best))
+            return _distinct_in_order([at for at in found if at.residual <= bound])
+    return []
+
+
+def as_one_end_to_end(net, v):
+    """`v` as one non-zero end-to-end filter."""
+    v = as_end_to_end(net, v)
+    if v.ndim != net.ndim:
+        raise InputError(
+            f"v: expected one end-to-end filter of shape {net.end_to_end_shape}, got {v.shape}; "
+            "loop over the batch"
+        )
+    if not v.any():
+        raise ZeroFilterError(
+            "v: expected a non-zero end-to-end filter, got zero; it has infinitely many "
+            "factorisations (one factor zero, the others arbitrary)"
+        )
+    return v
+
+
+def check_tolerance(rtol, limit):
+    if not 0 < rtol < 1:
+        raise InputError(f"rtol: expected a number between 0 and 1, got {rtol!r}")
+    if not limit >= 1:
+        raise InputError(f"limit: expected an int >= 1, got {limit!r}")
+
+
+def canonical(filters):
+    """Each filter with norm one and its first entry that is not negligible positive."""
+    out = []
+    for w in filters:
+        size = np.abs(w).reshape(-1)
+        first = w.reshape(-1)[np.argmax(size > NEGLIGIBLE * size.max())]
+        out.append(w * (np.sign(first) / np.linalg.norm(w)))
+    return out
+
+
+def _distinct_in_order(found):
+    """The distinct answers, sorted by their entries; the most accurate copy of each."""
+    found = [canonical(at.filters) for at in sorted(found, key=lambda at: at.residual)]
+    flat = np.array([np.concatenate([w.reshape(-1) for w in filters]) for filters in found])
+    kept = sorted(distinct(flat, SAME), key=lambda i: tuple(np.round(flat[i], 8) + 0.0))
+    return [found[i] for i in kept]
+
+
+def distinct(rows, tol):
+    """Indices of the rows that differ from every earlier one by more than `tol` in some entry."""
+    kept = []
+    for i, x in enumerate(rows):
+        if not kept or np.abs(rows[kept] - x).max(axis=1).min() > tol:
+            kept.append(i)
+    return kept

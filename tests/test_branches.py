@@ -1,0 +1,180 @@
+"""How many kernels belong to one function and one choice of invariants (S8, S9)."""
+
+from itertools import permutations, product
+from math import factorial, prod
+
+import numpy as np
+import pytest
+
+import lcnlib as lcn
+from lcnlib import LCN
+
+
+def polynomial(rng, real, pairs):
+    """Random polynomial with so many real roots (spread over the projective line) and pairs."""
+    p = np.ones(1)
+    for i in range(real):
+        angle = np.pi * (i + rng.uniform(0.2, 0.8)) / max(real, 1)
+        p = np.convolve(p, [np.cos(angle), np.sin(angle)])
+    for i in range(pairs):
+        z = rng.uniform(0.5, 2) * np.exp(1j * np.pi * (i + rng.uniform(0.25, 0.75)) / pairs)
+        p = np.convolve(p, [abs(z) ** 2, -2 * z.real, 1])
+    return p
+
+
+def generic_v(net, rng, real):
+    """A random v in D = 1 whose groups of exchanging layers have so many real roots."""
+    strides = [s[0] for s in net.cumulative_strides]
+    degrees = [k[0] - 1 for k in net.filter_shapes]
+    groups = lcn.root_groups(net)
+    factors = [(strides[g[0]], polynomial(rng, r, (sum(degrees[i] for i in g) - r) // 2))
+               for g, r in zip(groups, real)]
+    alone = set(range(net.depth)) - {i for g in groups for i in g}
+    factors += [(strides[i], rng.standard_normal(degrees[i] + 1)) for i in alone]
+    v = np.ones(1)
+    for s, p in factors:
+        q = np.zeros(s * (len(p) - 1) + 1)
+        q[::s] = p
+        v = np.convolve(v, q)
+    return v
+
+
+def deltas(depth, rng):
+    """Generic, balanced, and for three layers each pattern of two equal norms."""
+    out = [None, rng.standard_normal(depth - 1), np.zeros(depth - 1)]
+    if depth == 3:
+        out += [np.array([0, 0.7]), np.array([0.7, 0]), np.array([0.7, -0.7])]
+    return out
+
+
+ONE_D = [(k, s) for k in product((2, 3, 4), repeat=2) for s in product((1, 2), (1,))]
+ONE_D += [(k, (*s, 1)) for k in product((2, 3, 4), repeat=3) if sum(k) < 10
+          for s in product((1, 2), repeat=2)]
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_counts_in_one_variable(part):
+    """Closed form against enumeration: sizes 2 to 4, depth 2 and 3, all numbers of real roots."""
+    rng = np.random.default_rng(part)
+    for k, s in ONE_D[part::4]:
+        net = LCN(k, s)
+        degrees = [sum(k[i] - 1 for i in g) for g in lcn.root_groups(net)]
+        for real in product(*(range(d % 2, d + 1, 2) for d in degrees)):
+            v = generic_v(net, rng, real)
+            if lcn.generic_kernel_count(net, real_roots=real) == 0:
+                assert lcn.factorizations(net, v) == []
+                continue
+            for delta in deltas(net.depth, rng):
+                want = lcn.generic_kernel_count(net, delta, real)
+                assert lcn.kernel_count(net, v, delta) == want, (net, real, delta)
+
+
+SHAPES_2D = [(2, 2), (2, 3), (3, 2)]
+
+
+@pytest.mark.parametrize("depth, every", [(2, 1), (3, 3)])
+def test_counts_in_two_variables(depth, every):
+    """All filters 2x2, 2x3 and 3x2; every third of the triples here, all of them in the book."""
+    rng = np.random.default_rng(0)
+    for shapes in list(product(SHAPES_2D, repeat=depth))[::every]:
+        for strides in product((1, 2), repeat=depth - 1):
+            net = LCN(shapes, (*strides, 1))
+            v = lcn.end_to_end(net, lcn.random_filters(net, rng))
+            for delta in deltas(depth, rng):
+                want = lcn.generic_kernel_count(net, delta)
+                assert lcn.kernel_count(net, v, delta) == want, (net, delta)
+
+
+def test_the_values_of_the_book():
+    def counts(net):
+        balanced = np.zeros(net.depth - 1)
+        return lcn.generic_kernel_count(net, balanced), lcn.generic_kernel_count(net)
+
+    for shapes, want in [((2, 2), (1, 2)), ((3, 2), (3, 3)), ((3, 3), (3, 6)),
+                         ([(2, 2)] * 2, (1, 2)), ([(2, 2)] * 3, (1, 6)),
+                         ([(2, 3), (3, 2)], (1, 1))]:  # fmt: skip
+        assert counts(LCN(shapes)) == want
+        assert counts(LCN(shapes, 2)) == (1, 1)
+
+
+def test_all_roots_real_is_the_multinomial():
+    for k in product((1, 2, 3, 5), repeat=4):
+        total = factorial(sum(k) - 4) // prod(factorial(n - 1) for n in k)
+        assert lcn.generic_kernel_count(LCN(k)) == total
+        same = prod(factorial(k.count(n)) for n in set(k) if n > 1)
+        assert lcn.generic_kernel_count(LCN(k), np.zeros(3)) * same == total
+
+
+def test_partly_real_roots_are_a_coefficient():
+    """The coefficient of t^d in (t_1 + t_2 + t_3)^r (t_1^2 + t_2^2 + t_3^2)^c, by expansion."""
+    for k in product((2, 3, 4), repeat=3):
+        degrees = [n - 1 for n in k]
+        n = sum(degrees)
+        for real in range(n % 2, n + 1, 2):
+            grid = np.zeros((n + 1,) * 3, dtype=int)
+            grid[0, 0, 0] = 1
+            for step in [1] * real + [2] * ((n - real) // 2):
+                grid = sum(np.roll(grid, step, axis=a) for a in range(3))  # degree n: no wrapping
+            assert lcn.generic_kernel_count(LCN(k), real_roots=real) == grid[tuple(degrees)]
+
+
+def test_permutations_of_balanced_layers_are_all():
+    """Branches with one kernel are exactly the permutations of equal layers of equal norm."""
+    net = LCN((3, 2, 3))
+    v = polynomial(np.random.default_rng(1), 5, 0)
+    found = lcn.factorizations(net, v)
+    assert len(found) == 30
+    for delta, swap in [((0.0, 0.0), True), ((0.4, -0.4), True), ((0.4, 0.4), False)]:
+        branches = []
+        for f in found:
+            f = [w.copy() for w in f]
+            c = np.vdot(lcn.end_to_end(net, f), v) / np.sum(lcn.end_to_end(net, f) ** 2)
+            f[0] *= c
+            branches.append(lcn.rescale(net, f, delta))
+        kernels = [lcn.ntk(net, w) for w in branches]
+        for (f, a), (g, b) in permutations(zip(found, kernels), 2):
+            swapped = all(np.abs(x - y).max() < 1e-8 for x, y in zip(f, g[::-1]))
+            assert (np.abs(a - b).max() < 1e-9 * np.abs(a).max()) == (swap and swapped)
+
+
+def test_univariate_layers_in_two_variables():
+    """Layers (3, 1) share the roots in x: the second stride is on the other axis."""
+    net = LCN([(3, 1), (1, 2), (3, 1), (2, 2)], [(1, 3), 1, 1, 1])
+    assert lcn.root_groups(net) == [(0, 2)]
+    rng = np.random.default_rng(0)
+    w = lcn.random_filters(net, rng)
+    for real in (4, 2, 0):
+        p = polynomial(rng, real, (4 - real) // 2)
+        rest = lcn.end_to_end(LCN([(1, 2), (1, 1), (2, 2)], [1, 1, 1]),
+                              [w[1], np.ones((1, 1)), w[3]])  # fmt: skip
+        wide = np.zeros((2, 7))
+        wide[:, [0, 3, 6]] = rest  # both other layers live in y^3
+        v = np.stack([np.convolve(p, column) for column in wide.T], axis=1)
+        for delta in (None, np.zeros(3), np.ones(3), np.array([0.5, -0.5, 2.0])):
+            want = lcn.generic_kernel_count(net, delta, real)
+            assert lcn.kernel_count(net, v, delta) == want
+
+
+def test_multiple_roots_have_fewer_branches():
+    """(1 + x)^2 (2 + x)^2 from k = (3, 3): 3 factorisations; balanced, one is its own mirror."""
+    net = LCN((3, 3))
+    v = np.convolve([1, 2, 1], [4, 4, 1])
+    assert lcn.kernel_count(net, v) == 3
+    assert lcn.kernel_count(net, v, [0.0]) == 2
+    assert lcn.kernel_count(net, v, [1.0]) == 3
+
+
+def test_bad_input():
+    net = LCN((3, 3))
+    with pytest.raises(lcn.NotInFunctionSpaceError):
+        lcn.kernel_count(LCN((2, 2)), [1, 0, 1])
+    for bad in (3, 6, -2, [4, 2], 2.0, [2.0], [[2]], '4'):
+        with pytest.raises(lcn.InputError, match="real_roots"):
+            lcn.generic_kernel_count(net, real_roots=bad)
+    for call in (lambda d: lcn.generic_kernel_count(net, d),
+                 lambda d: lcn.kernel_count(net, [1, 2, 3, 2, 1], d)):
+        for bad in ([0.0, 0.0], [np.inf], 0.0):
+            with pytest.raises(lcn.InputError, match="invariants"):
+                call(bad)
+    with pytest.raises(lcn.InputError, match="net"):
+        lcn.root_groups((3, 3))

@@ -1,0 +1,243 @@
+"""From a function and its invariants back to the parameters (S3, S6, S8, S9)."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+import lcnlib as lcn
+from lcnlib import LCN, lifting
+from lcnlib._gauss_newton import directions, isolation
+
+
+def up_to_signs(found, true):
+    return max(
+        min(np.linalg.norm(a - b), np.linalg.norm(a + b)) / np.linalg.norm(b)
+        for a, b in zip(found, true)
+    )
+
+
+def random_nets(seed, number):
+    """D = 1 with strides 2 to 5, sizes 2 to 8, depth 2 to 5; D = 2, 3 with mixed shapes."""
+    rng = np.random.default_rng(seed)
+    while number:
+        ndim = int(rng.choice([1, 1, 2, 3]))
+        depth = int(rng.integers(2, 6 if ndim == 1 else 4))
+        if ndim == 1:
+            net = LCN(rng.integers(2, 9, depth).tolist(), rng.integers(2, 6, depth).tolist())
+        else:
+            net = LCN(rng.integers(1, 4, (depth, ndim)).tolist(),
+                      rng.integers(1, 4, (depth, ndim)).tolist())
+        if np.prod(net.end_to_end_shape) <= 4000 and lcn.generic_kernel_count(net) == 1:
+            number -= 1
+            yield net, rng
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parameters_come_back(seed):
+    for net, rng in random_nets(seed, 50):
+        w = lcn.random_filters(net, rng)
+        v, delta = lcn.end_to_end(net, w), lcn.invariants(net, w)
+        found = lcn.lift(net, v, delta)
+        # benchmarks/lift_accuracy.py: errors stay below 1e-16 times the condition number.
+        assert up_to_signs(found, w) < 1e-12, net
+        assert np.abs(lcn.end_to_end(net, found) - v).max() <= 1e-14 * np.linalg.norm(v)
+        scale = max(np.vdot(x, x) for x in found)
+        assert np.abs(lcn.invariants(net, found) - delta).max(initial=0) <= 1e-14 * scale
+
+
+def test_signs_without_a_guess():
+    net = LCN((3, 2, 2), 2)
+    for seed in range(20):
+        w = lcn.random_filters(net, seed)
+        v = lcn.end_to_end(net, w)
+        for sign in (1, -1):
+            found = lcn.lift(net, sign * v, [0.3, -1.0])
+            assert found[0][0] > 0 and found[1][0] > 0
+            assert np.allclose(lcn.end_to_end(net, found), sign * v, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-60, 1.0, 1e60, 1e150])
+@pytest.mark.parametrize("spread", [0.0, 1e-100, 1.0, 1e100])
+def test_any_scale(size, spread):
+    net = LCN((3, 3, 2), 2)
+    v = size * lcn.end_to_end(net, lcn.random_filters(net, 3))
+    delta = spread * np.array([1.0, -3.0])
+    found = lcn.lift(net, v, delta)
+    assert np.abs(lcn.end_to_end(net, found) - v).max() <= 1e-14 * np.abs(v).max()
+    squares = max(np.vdot(x, x) for x in found)
+    assert np.abs(lcn.invariants(net, found) - delta).max() <= 1e-14 * squares
+
+
+# ------------------------------------------------------------------------------ branches
+
+
+def test_ambiguity_lists_the_branches():
+    """(1 - 3x + 2x^2)(15 - 2x - x^2), four real roots: six factorisations, 6 or 3 kernels."""
+    net = LCN((3, 3))
+    v = lcn.end_to_end(net, [[1, -3, 2], [15, -2, -1]])
+    for delta, number in [([0.3], 6), ([0.0], 3)]:
+        with pytest.raises(lcn.AmbiguousFactorizationError, match=f"got {number} ") as caught:
+            lcn.lift(net, v, delta)
+        branches = caught.value.branches
+        assert len(branches) == number
+        kernels = [lcn.ntk(net, w) for w in branches]
+        scale = np.abs(v).max()
+        for i, w in enumerate(branches):
+            assert np.abs(lcn.end_to_end(net, w) - v).max() < 1e-13 * scale
+            assert np.abs(lcn.invariants(net, w) - delta).max() < 1e-12 * scale
+            again = lcn.lift(net, v, delta, guess=w)
+            assert max(np.abs(a - b).max() for a, b in zip(again, w)) < 1e-12 * scale
+            for k in kernels[:i]:
+                assert np.abs(k - kernels[i]).max() > 1e-3 * np.abs(k).max()
+
+
+def test_one_kernel_is_not_ambiguous():
+    """Balanced interchangeable layers: the order is arbitrary, the kernel is not."""
+    for net in (LCN((2, 2)), LCN([(2, 2), (2, 2)]), LCN([(2, 2)] * 3)):
+        w = lcn.rescale(net, lcn.random_filters(net, 8), np.zeros(net.depth - 1))
+        v = lcn.end_to_end(net, w)
+        found = lcn.lift(net, v, np.zeros(net.depth - 1))
+        assert np.allclose(lcn.ntk(net, found), lcn.ntk(net, w), rtol=0, atol=1e-10)
+        first = lcn.factorizations(net, v)[0]
+        assert up_to_signs(lcn.rescale(net, found, 0 * lcn.invariants(net, w)), found) < 1e-12
+        assert up_to_signs([x / np.linalg.norm(x) for x in found], first) < 1e-10
+        delta = np.ones(net.depth - 1)
+        with pytest.raises(lcn.AmbiguousFactorizationError):
+            lcn.lift(net, v, delta)
+
+
+def nearest_by_brute_force(net, v, guess):
+    """Over all factorisations and all 2^(H-1) admissible signs, filters of norm one."""
+    unit = [g / np.linalg.norm(g) for g in guess]
+    best = (np.inf, None)
+    for f in lcn.factorizations(net, v):
+        f = [x / np.linalg.norm(x) for x in f]
+        target = np.sign(np.vdot(lcn.end_to_end(net, f), v))
+        for signs in product((1, -1), repeat=net.depth):
+            if np.prod(signs) == target:
+                d = sum(np.sum((e * a - b) ** 2) for e, a, b in zip(signs, f, unit))
+                best = min(best, (d, [e * a for e, a in zip(signs, f)]), key=lambda x: x[0])
+    return best[1]
+
+
+@pytest.mark.parametrize(
+    "shapes, strides",
+    [((2, 2), 1), ((3, 3), 1), ((3, 2, 2), 1), ((3, 3, 2), 2), ((2, 3, 2), (1, 2, 1)),
+     ([(2, 2), (2, 2)], 1), ([(2, 2)] * 3, 1), ([(3, 2), (2, 2)], 2)],
+)  # fmt: skip
+@pytest.mark.parametrize("distance", [1e-6, 1e-2, 0.3, 10.0])
+def test_the_nearest_branch(shapes, strides, distance):
+    net = LCN(shapes, strides)
+    rng = np.random.default_rng(2)
+    for _ in range(6):
+        w = lcn.random_filters(net, rng)
+        v, delta = lcn.end_to_end(net, w), rng.standard_normal(net.depth - 1)
+        guess = [x + distance * rng.standard_normal(x.shape) for x in w]
+        guess = [x * 10.0 ** rng.uniform(-3, 3) for x in guess]  # the scale must not matter
+        found = lcn.lift(net, v, delta, guess)
+        unit = [x / np.linalg.norm(x) for x in found]
+        want = nearest_by_brute_force(net, v, guess)
+        assert max(np.abs(a - b).max() for a, b in zip(unit, want)) < 1e-8
+        assert np.abs(lcn.end_to_end(net, found) - v).max() < 1e-12 * np.linalg.norm(v)
+        assert np.allclose(lcn.invariants(net, found), delta, rtol=0, atol=1e-10)
+
+
+def test_no_factorisation_within_the_isolation_radius():
+    rng = np.random.default_rng(0)
+    tight = 0.0
+    for net in (LCN((2, 2)), LCN((3, 3)), LCN((3, 2, 2)), LCN([(2, 2), (2, 2)])):
+        for _ in range(10):
+            v = lcn.end_to_end(net, lcn.random_filters(net, rng))
+            found = lcn.factorizations(net, v)
+            for i, f in enumerate(found):
+                radius = isolation(directions(net, v, f))
+                for j, g in enumerate(found):
+                    distance = np.sqrt(sum(
+                        min(np.sum((a - b) ** 2), np.sum((a + b) ** 2)) for a, b in zip(f, g)
+                    ))
+                    if i != j:
+                        assert distance > radius
+                        tight = max(tight, radius / distance)
+    assert tight > 0.02  # the bound says something
+
+
+def test_a_near_guess_needs_no_enumeration(monkeypatch):
+    net = LCN((3, 3, 2), (1, 2, 1))
+    w = lcn.random_filters(net, 1)
+    v, delta = lcn.end_to_end(net, w), lcn.invariants(net, w)
+    monkeypatch.setattr(lifting, "factorizations", None)  # calling it would fail
+    found = lcn.lift(net, v, delta, [x + 1e-4 for x in w])
+    assert max(np.abs(a - b).max() for a, b in zip(found, w)) < 1e-12
+
+
+def test_too_many_branches():
+    net = LCN((4, 4, 4))
+    v = np.poly(np.arange(1, 10) / 3)
+    with pytest.raises(lcn.AmbiguousFactorizationError, match="limit = 100") as caught:
+        lcn.lift(net, v, [0, 0], limit=100)
+    assert caught.value.branches == []
+    w = lcn.factorizations(net, v)[77]
+    rough = [x + 0.02 * np.random.default_rng(0).standard_normal(x.shape) for x in w]
+    found = lcn.lift(net, v, [0, 0], rough, limit=100)  # the branch that Gauss-Newton reaches
+    assert np.abs(lcn.end_to_end(net, found) - v).max() < 1e-9 * np.abs(v).max()
+
+
+def test_on_the_discriminant():
+    """At a double root two branches meet: one answer, with and without a guess."""
+    net = LCN((2, 2))
+    for guess in (None, [[1, 2], [2, 1]]):
+        found = lcn.lift(net, [1, 2, 1], [0.5], guess)
+        assert np.allclose(lcn.end_to_end(net, found), [1, 2, 1], rtol=0, atol=1e-12)
+        assert np.allclose([x[1] / x[0] for x in found], 1, rtol=0, atol=1e-6)
+
+
+# --------------------------------------------------------------------------------- errors
+
+
+def test_errors():
+    net = LCN((2, 2))
+    outside = [1.0, 0.0, 1.0]
+    for guess in (None, [[1, 0], [0, 1]]):
+        with pytest.raises(lcn.NotInFunctionSpaceError, match="real factorisation"):
+            lcn.lift(net, outside, [0.0], guess)
+        with pytest.raises(lcn.ZeroFilterError):
+            lcn.lift(net, np.zeros(3), [0.0], guess)
+    with pytest.raises(lcn.ZeroFilterError, match=r"guess\[1\]"):
+        lcn.lift(net, [2, 3, 1], [0.0], [[1, 0], [0, 0]])
+    for bad in ([0.0, 0.0], [[0.0]], [np.nan], 0.0):
+        with pytest.raises(lcn.InputError, match="invariants"):
+            lcn.lift(net, [2, 3, 1], bad)
+    for bad in ([[1, 0]], [[1, 0], [1]], [[[1, 0]], [[1, 0]]], 3):
+        with pytest.raises(lcn.InputError, match="guess"):
+            lcn.lift(net, [2, 3, 1], [0.0], bad)
+    with pytest.raises(lcn.InputError, match="v:"):
+        lcn.lift(net, [[2, 3, 1]], [0.0])
+    with pytest.raises(lcn.InputError, match="rtol"):
+        lcn.lift(net, [2, 3, 1], [0.0], rtol=2.0)
+
+
+def test_no_convergence_is_an_error():
+    """Outside M with too many candidates to list: nothing to fall back on."""
+    net = LCN((2, 2, 2, 2))
+    v = np.convolve(np.poly([1.0, 2.0]), [1.0, 0.0, 1.0])  # one conjugate pair, no factor takes it
+    error = (lcn.NotInFunctionSpaceError, lcn.SingularPointError)
+    with pytest.raises(error):
+        lcn.lift(net, v, [0, 0, 0], [[1, 1], [1, -1], [1, 2], [2, -1]], limit=1)
+    net = LCN((4, 4, 4))
+    v = np.poly(np.arange(1, 10) / 3)
+    with pytest.raises(error, match="stopped at relative residual"):
+        # three equal layers: the symmetric stationary point of Gauss-Newton, rank deficient
+        lcn.lift(net, v, [0, 0], [[1.0, 0, 0, 0]] * 3, limit=10)
+
+
+def test_a_noisy_v_needs_a_larger_rtol():
+    net = LCN((3, 3, 2), 2)
+    w = lcn.random_filters(net, 0)
+    v = lcn.end_to_end(net, w)
+    noisy = v + 1e-7 * np.random.default_rng(0).standard_normal(v.shape)
+    delta = lcn.invariants(net, w)
+    for guess in (None, w):
+        with pytest.raises(lcn.NotInFunctionSpaceError, match="rtol"):
+            lcn.lift(net, noisy, delta, guess)
+        assert up_to_signs(lcn.lift(net, noisy, delta, guess, rtol=1e-5), w) < 1e-5
