@@ -200,6 +200,13 @@ def test_order_shape_and_reparametrisation():
     assert np.allclose(rest, lcnlib.end_to_end(net, w), rtol=1e-14)
 
 
+def regular_equation(s, y):
+    """The geodesic equation of two layers, in a form that is regular where one vanishes."""
+    p, q, dp, dq = np.split(y, 4)
+    gap = (dq @ dq - dp @ dp) / (p @ p + q @ q)
+    return np.concatenate([dp, dq, gap * p, -gap * q])
+
+
 @pytest.mark.parametrize("miss", [1.0, 1e-3, 1e-6, 1e-9])
 def test_near_misses_of_the_zero_filter(miss):
     """|w_1| < |w_2|: a geodesic aimed almost at zero turns w_1 round by nearly a half turn."""
@@ -209,15 +216,10 @@ def test_near_misses_of_the_zero_filter(miss):
     a = lcnlib.jvp(net, w, [-e[0] + miss * e[1], -0.5 * e[0] + 0.3 * e[1]])
     y = np.concatenate([*w, *horizontal_lift(net, w, a)])
 
-    def rhs(s, y):  # the geodesic equation, in a form that is regular at w_1 = 0
-        p, q, dp, dq = np.split(y, 4)
-        gap = (dq @ dq - dp @ dp) / (p @ p + q @ q)
-        return np.concatenate([dp, dq, gap * p, -gap * q])
-
     s = np.array([0.5, 1.0, 1.5, 3.0])
     path = geodesic_filters(net, w, a, s)
     for i, end in enumerate(s):
-        sol = solve_ivp(rhs, (0, end), y, method="DOP853", rtol=3e-14, atol=1e-16)
+        sol = solve_ivp(regular_equation, (0, end), y, method="DOP853", rtol=3e-14, atol=1e-16)
         got = np.concatenate([path[0][i], path[1][i]])
         assert np.abs(got - sol.y[:6, -1]).max() < 1e-12
 
@@ -240,15 +242,22 @@ def test_radial_geodesics_end_at_the_zero_filter(net, kind):
     assert np.abs(ray - v / np.linalg.norm(v)).max() < 1e-10
 
 
-def test_zero_is_reached_while_other_filters_turn():
+@pytest.mark.parametrize("direction", [1, -1])
+def test_zero_is_reached_while_other_filters_turn(direction):
     """The smallest filter shrinks along itself while the larger one turns: not a radial line."""
     net = LCN((3, 3), 3)
     e = np.eye(3)
     w = [e[0], 2 * e[0]]
-    a = lcnlib.jvp(net, w, [-e[0], -0.5 * e[0] + 0.3 * e[1]])
+    a = direction * lcnlib.jvp(net, w, [-e[0], -0.5 * e[0] + 0.3 * e[1]])
     with pytest.raises(errors.FlowError) as info:
-        geodesic(net, w, a, 10.0)
+        geodesic(net, w, a, direction * 10.0)
     end = info.value.time
+    assert end * direction > 0
+    y = np.concatenate([*w, *horizontal_lift(net, w, a)])
+    for s in (0.9 * end, -2 * end):
+        sol = solve_ivp(regular_equation, (0, s), y, method="DOP853", rtol=3e-14, atol=1e-16)
+        got = np.concatenate(geodesic_filters(net, w, a, s))
+        assert np.abs(got - sol.y[:6, -1]).max() < 1e-12
     path = geodesic_filters(net, w, a, end * np.array([1 - 1e-6, 1 - 1e-9]))
     norms = np.linalg.norm(path[0], axis=1)
     assert norms[0] < 1e-5 and np.isclose(norms[1] / norms[0], 1e-3, rtol=1e-3)
