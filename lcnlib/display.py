@@ -1,111 +1,20 @@
-"""Figures and widgets of the book: one style, themed SVG, and `explore`.
+"""Figures and widgets of the book: `use_style` and `explore`.
 
-Nothing else in the project knows ipywidgets or the look of a figure.  This module needs
-matplotlib, and `explore` needs ipywidgets (the extra ``book``); ``import lcnlib`` needs neither.
-
-A figure is drawn in two fixed colours, `INK` on `PAPER`, which `themed_svg` turns into the
-text and background colour of the page, so that one picture serves light and dark themes.
+Nothing else in the project knows ipywidgets.  This module needs matplotlib, and `explore` needs
+ipywidgets (the extra ``book``); ``import lcnlib`` needs neither.
 """
 
 import dataclasses
-import hashlib
 import html
 import io
 import itertools
 import os
-import re
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
+from ._figures import COLORS, INK, PAPER, themed_svg, use_style
+
 __all__ = ["COLORS", "INK", "PAPER", "Control", "explore", "themed_svg", "use_style"]
-
-INK = "#1b1b1b"
-PAPER = "#fefefe"
-#: Okabe and Ito's colours, shaded to a contrast of at least 3 on white and on the dark page.
-COLORS = {
-    "blue": "#0072b2",
-    "vermillion": "#d55e00",
-    "green": "#008f68",
-    "purple": "#b8609a",
-    "ochre": "#b07800",
-    "sky": "#3a8fc4",
-    "grey": "#7a7a7a",
-}
-
-
-def use_style():
-    """Give matplotlib the book's style; call it in a chapter's first code cell.
-
-    Figures become reproducible SVG whose text stays text, 6.4 by 3.8 inches, with fonts that can
-    be read on a phone and the colour cycle `COLORS`.
-    """
-    import matplotlib.pyplot as plt
-
-    plt.rcParams.update({
-        "figure.figsize": (6.4, 3.8), "figure.constrained_layout.use": True,
-        "figure.facecolor": PAPER, "savefig.facecolor": PAPER, "axes.facecolor": PAPER,
-        "svg.fonttype": "none", "svg.hashsalt": "lcnlib", "path.simplify_threshold": 0.3,
-        "font.size": 13, "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
-        "axes.titlesize": 14, "axes.labelsize": 13, "legend.fontsize": 12, "legend.frameon": False,
-        "xtick.labelsize": 12, "ytick.labelsize": 12,
-        "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK, "axes.titlecolor": INK,
-        "xtick.color": INK, "ytick.color": INK, "patch.edgecolor": INK, "hatch.color": INK,
-        "boxplot.flierprops.color": INK, "grid.color": COLORS["grey"], "grid.alpha": 0.4,
-        "axes.spines.top": False, "axes.spines.right": False,
-        "lines.linewidth": 2.0, "lines.markersize": 7,
-        "axes.prop_cycle": plt.cycler(color=list(COLORS.values())),
-    })  # fmt: skip
-    try:
-        shell = get_ipython()
-    except NameError:
-        return
-    for setting in ("print_figure_kwargs = {'bbox_inches': None, 'metadata': {'Date': None}}",
-                    "figure_formats = ['svg']"):
-        shell.run_line_magic("config", "InlineBackend." + setting)
-
-
-def themed_svg(svg, alt, uid=""):
-    """Turn a figure's SVG into an element to put into a page.
-
-    Parameters
-    ----------
-    svg : str
-        What ``Figure.savefig(..., format="svg")`` wrote.
-    alt : str
-        Text alternative: what the picture shows.
-    uid : str
-        Makes the element's ids differ from those of an equal picture on the same page.
-
-    Returns
-    -------
-    str
-        One ``<svg role="img">`` that scales with the page, follows its theme and is named `alt`.
-    """
-    svg = svg[svg.index("<svg"):]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->|<defs>\s*</defs>", "", svg,
-                 flags=re.S)
-    svg = re.sub(r'(?<= d=")[^"]*', lambda m: _rounded(m[0], 2), svg)
-    svg = re.sub(r'(?<= transform=")[^"]*|(?<= [xy]=")[^"]*', lambda m: _rounded(m[0], 3), svg)
-    svg = svg.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
-    used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', svg))
-    tag = "f" + hashlib.sha256((uid + alt + svg).encode()).hexdigest()[:8]
-    names = {name: f"{tag}-{i}" for i, name in enumerate(sorted(used))}
-    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{names[m[1]]}"' if m[1] in used else "", svg)
-    svg = re.sub(r'(url\(|href=")#([^)"]+)', lambda m: f"{m[1]}#{names[m[2]]}", svg)
-    svg = re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><")
-    box = re.search(r'viewBox="([^"]+)"', svg)[1]
-    width = float(box.split()[2]) * 4 / 3
-    paper = "--paper:var(--pst-color-background,var(--jp-layout-color0,transparent))"
-    return re.sub(
-        r"^<svg[^>]*>",
-        lambda m: f'<svg class="lcn-figure" role="img" aria-label="{html.escape(alt)}" '
-        f'viewBox="{box}" style="width:100%;max-width:{width:.0f}px;height:auto;'
-        f'stroke-linejoin:round;{paper}">', svg.rstrip())
-
-
-def _rounded(numbers, digits):
-    return re.sub(r"-?\d+\.\d+", lambda m: f"{float(m[0]):.{digits}f}".rstrip("0").rstrip("."),
-                  numbers)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,10 +82,10 @@ def chromium():
 
 def settled(page, address):
     """Open `address` and wait until mathematics, fonts and widgets are there."""
-    page.goto(address, wait_until="load")
+    page.goto(address, wait_until="load", timeout=60_000)
     page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise;"
                   " await document.fonts.ready; }")
     views = 'script[type="application/vnd.jupyter.widget-view+json"]'
     page.wait_for_function(
         "s => document.querySelectorAll('.widget-subarea > *').length"
-        " >= document.querySelectorAll(s).length", arg=views, timeout=20_000)
+        " >= document.querySelectorAll(s).length", arg=views, timeout=60_000)
