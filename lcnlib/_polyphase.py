@@ -109,7 +109,7 @@ def common_factor(parts, sizes, tol):
         cofactors = [x.reshape(sizes[0]) for x in left[:, 0]]
         return [(cofactors, (s[0] * right[0]).reshape(m), (0,) * len(m))]
     r, columns = _syzygies(parts, sizes)
-    s = np.linalg.svd(r, compute_uv=False)
+    _, s, null = np.linalg.svd(r)
     degrees = []
     for level in rank_tolerances(tol):
         e, zero = (0,) * len(m), level * (s[0] or 1.0)
@@ -119,18 +119,19 @@ def common_factor(parts, sizes, tol):
             degrees.append(e)
     out = []
     for e in degrees:
-        cofactors = _cofactors(r, columns, sizes, e)
+        cofactors = _cofactors(r, null[-1], columns, sizes, e)
         used = [(p, u) for p, u in zip(parts, cofactors) if u is not None]
         shape = tuple(n + d for n, d in zip(m, e))
         out.append((cofactors, divide(*zip(*used), shape), e))
     return out
 
 
-def _cofactors(r, columns, sizes, e):
-    """The null vector of the system among cofactors shorter by e."""
-    inside = (columns >= np.array(e)[:, None]).all(axis=0)
-    q = np.zeros(r.shape[1])
-    q[inside] = np.linalg.svd(r[:, inside])[2][-1]
+def _cofactors(r, q, columns, sizes, e):
+    """The null vector among cofactors shorter by e; q is the one for e = 0."""
+    if any(e):
+        inside = (columns >= np.array(e)[:, None]).all(axis=0)
+        q = np.zeros(r.shape[1])
+        q[inside] = np.linalg.svd(r[:, inside])[2][-1]
     out, start = [], 0
     for size in sizes:
         block = q[start : start + prod(size)].reshape(size)
@@ -152,7 +153,7 @@ def _syzygies(parts, sizes):
         row[tuple(slice(0, n) for n in p.shape)] = p
     padded /= np.linalg.norm(padded)
     flat = padded.reshape(len(parts), -1)
-    mix = np.linalg.svd(flat, full_matrices=False)[0][:, 0]
+    mix = np.linalg.eigh(flat @ flat.T)[1][:, -1]
     strongest = (mix @ flat).reshape(longest)
     check_size(len(parts) * prod(map(add, longest, widest)) * sum(map(prod, sizes)))
     all_columns = np.arange(prod(widest)).reshape(widest)

@@ -46,6 +46,19 @@ def test_parameters_come_back(seed):
         assert np.abs(lcn.invariants(net, found) - delta).max(initial=0) <= 1e-14 * scale
 
 
+@pytest.mark.parametrize("distance", [1e-1, 1e-2, 1e-3, 1e-4, 1e-5])
+def test_accuracy_next_to_a_rank_drop(distance):
+    """S12: the condition number is about 1/distance, and the error about eps times that."""
+    net = LCN((3, 2), 2)
+    w = [np.array([2.0, distance, 1.0]), np.array([2.0, 1.0])]
+    v = lcn.end_to_end(net, w)
+    s = directions(net, v, w).singular()[1]
+    assert 0.1 < distance * s[0] / s[-1] < 100
+    found = lcn.lift(net, v, lcn.invariants(net, w))
+    # A quadratic map near a fold: rounding e of v shows as e / distance, until sqrt(e).
+    assert up_to_signs(found, w) < 1e-14 * s[0] / s[-1]
+
+
 def test_signs_without_a_guess():
     net = LCN((3, 2, 2), 2)
     for seed in range(20):
