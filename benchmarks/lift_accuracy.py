@@ -123,7 +123,8 @@ if __name__ == "__main__":
     for row in measure(cases, int(sys.argv[2]) if len(sys.argv) > 2 else 0):
         print(
             f"{row['class']}\n"
-            f"  failures {row['failures']} of {row['cases']}, worst error {row['worst error']:.1e} "
+            f"  failures {row['failures']} of {row['cases']}, "
+            f"worst error {row['worst error']:.1e} "
             f"(condition {row['its condition']:.0f}, largest {row['largest condition']:.0f})\n"
             f"  at {row['worst net']}\n"
             f"  median {row['median ms']:.2f} ms, largest {row['largest ms']:.1f} ms (processor)"
