@@ -3,10 +3,7 @@
 from math import sqrt
 
 import numpy as np
-from scipy.integrate import solve_ivp
-from scipy.interpolate import BarycentricInterpolator
-from scipy.linalg.lapack import dposv
-from scipy.optimize import brentq
+import scipy
 
 from ._spectral import plan
 from .errors import FlowError, SingularPointError
@@ -148,7 +145,7 @@ def _least_squares(a, b):
     """
     if len(a) == 1:
         a, b = a[0], b[0]
-        _, x, failed = dposv(a.T @ a, b @ a)
+        _, x, failed = scipy.linalg.lapack.dposv(a.T @ a, b @ a)
         return None if failed else x[None]
     at = a.transpose(0, 2, 1)
     try:
@@ -208,7 +205,7 @@ class Edge:
 
         branch = self.branch
         branch.theta, branch.history = theta, []
-        solve_ivp(
+        scipy.integrate.solve_ivp(
             self.rhs, (start, time), y, method="DOP853", max_step=(time - start) / 8,
             rtol=self.rtol, atol=1e-3 * self.rtol, events=record,
         )
@@ -218,8 +215,9 @@ class Edge:
             change = np.flatnonzero(column[1:] * column[:-1] < 0)
             if change.size:
                 near = slice(max(0, change[0] - 4), change[0] + 6)
-                smooth = BarycentricInterpolator(times[near], column[near])
-                roots.append(brentq(smooth, times[change[0]], times[change[0] + 1], xtol=1e-15))
+                smooth = scipy.interpolate.BarycentricInterpolator(times[near], column[near])
+                low, high = times[change[0]], times[change[0] + 1]
+                roots.append(scipy.optimize.brentq(smooth, low, high, xtol=1e-15))
         return min(roots)
 
     def _rest(self, time, y, margin, near):

@@ -3,7 +3,7 @@
 from math import prod
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from ._nested import nested
 from ._spectral import Plan
@@ -17,7 +17,7 @@ class FFTPlan(Plan):
 
     def __init__(self, net):
         super().__init__(net)
-        self.grid = tuple(fft.next_fast_len(n, real=True) for n in self.shape)
+        self.grid = tuple(scipy.fft.next_fast_len(n, real=True) for n in self.shape)
         self.half = self.grid[:-1] + (self.grid[-1] // 2 + 1,)
         self.axes = tuple(range(-net.ndim, 0))
         self.n_values = prod(self.half)
@@ -32,20 +32,20 @@ class FFTPlan(Plan):
         stuffed = np.zeros((depth, b, *self.shape))
         for i, (p, k) in enumerate(zip(self.parts, self.net.filter_shapes)):
             stuffed[(i, slice(None), *self.lattice[i])] = theta[:, p].reshape(b, *k)
-        values = fft.rfftn(stuffed, self.grid, axes=self.axes)
+        values = scipy.fft.rfftn(stuffed, self.grid, axes=self.axes)
         return values.reshape(depth, b, self.n_values)
 
     def analyse(self, v):
-        values = fft.rfftn(v.reshape(-1, *self.shape), self.grid, axes=self.axes)
+        values = scipy.fft.rfftn(v.reshape(-1, *self.shape), self.grid, axes=self.axes)
         return values.reshape(len(v), -1)
 
     def coefficients(self, values):
-        full = fft.irfftn(values.reshape(-1, *self.half), self.grid, axes=self.axes)
+        full = scipy.fft.irfftn(values.reshape(-1, *self.half), self.grid, axes=self.axes)
         return full[(slice(None), *self.crop)].reshape(len(values), -1)
 
     def samples(self, values):
         depth, b, _ = values.shape
-        full = fft.irfftn(values.reshape(depth, b, *self.half), self.grid, axes=self.axes)
+        full = scipy.fft.irfftn(values.reshape(depth, b, *self.half), self.grid, axes=self.axes)
         out = np.empty((b, self.offsets[-1]))
         for i, p in enumerate(self.parts):
             out[:, p] = full[(i, slice(None), *self.lattice[i])].reshape(b, self.sizes[i])

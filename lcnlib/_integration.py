@@ -5,7 +5,7 @@ import time as clock
 from math import sqrt
 
 import numpy as np
-from scipy.integrate import solve_ivp
+import scipy
 
 from ._checks import as_real
 from .errors import FlowError, InputError
@@ -61,7 +61,7 @@ def integrate(rhs, y0, t, *, n_flows, method, rtol, atol, progress=False, **opti
 
     # A trial step may overflow; the solver then takes a smaller one.
     with np.errstate(over="ignore", invalid="ignore"):
-        sol = solve_ivp(
+        sol = scipy.integrate.solve_ivp(
             tracked, (t[0], t[-1]), y0, t_eval=t, method=method, rtol=rtol, atol=atol, **options
         )
     if not sol.success or sol.y.shape[1] != len(t) or not np.isfinite(sol.y).all():

@@ -9,7 +9,7 @@ little more than those of the first layer.  Spectra are the halves that `scipy.f
 from functools import lru_cache
 
 import numpy as np
-from scipy import fft
+import scipy
 
 
 @lru_cache(maxsize=32)
@@ -29,7 +29,7 @@ class Nested:
         deepest = net.cumulative_strides[-1]
         # Every period N / S_i is a whole number, and the smallest is a fast transform length.
         grid = tuple(
-            s * fft.next_fast_len(-(-n // s), real=True) for n, s in zip(plan.shape, deepest)
+            s * scipy.fft.next_fast_len(-(-n // s), real=True) for n, s in zip(plan.shape, deepest)
         )
         self.grids = [
             tuple(n // s for n, s in zip(grid, ss)) for ss in net.cumulative_strides
@@ -42,16 +42,16 @@ class Nested:
                 for i, (p, k) in enumerate(zip(self.plan.parts, self.shapes))]
 
     def _forward(self, a, level):
-        return fft.rfftn(a, self.grids[level], axes=self.axes)
+        return scipy.fft.rfftn(a, self.grids[level], axes=self.axes)
 
     def _filter(self, z, level):
         """The first k_i coefficients of a half spectrum, flat."""
-        a = fft.irfftn(z, self.grids[level], axes=self.axes, overwrite_x=True)
+        a = scipy.fft.irfftn(z, self.grids[level], axes=self.axes, overwrite_x=True)
         crop = tuple(slice(0, n) for n in self.shapes[level])
         return a[(slice(None), *crop)].reshape(len(z), -1)
 
     def _end_to_end(self, z):
-        a = fft.irfftn(z, self.grids[0], axes=self.axes, overwrite_x=True)
+        a = scipy.fft.irfftn(z, self.grids[0], axes=self.axes, overwrite_x=True)
         return a[(slice(None), *self.plan.crop)].reshape(len(z), -1)
 
     def _tile(self, z, level):

@@ -9,7 +9,7 @@ After W. Ruppert (1986) and S. Gao (2003).
 """
 
 import numpy as np
-from scipy.linalg import qr
+import scipy
 
 from ._polynomials import check_size, convolution_matrix, multiply
 from ._polyphase import rank_tolerances
@@ -74,7 +74,7 @@ def _ruppert(f):
     # Pivoting reveals the rank, and the null space then costs one triangular solve.  It is slow
     # on tall matrices: a plain factorisation makes the matrix square first.
     r = np.linalg.qr(np.concatenate(blocks), mode="r")
-    r, pivots = qr(r, mode="r", pivoting=True, check_finite=False)
+    r, pivots = scipy.linalg.qr(r, mode="r", pivoting=True, check_finite=False)
     return r, pivots, shapes
 
 
@@ -97,7 +97,7 @@ def _from_forms(f, null, shapes):
     if any(r is None for r in residues) or sum(r.shape[1] for r in residues) < count:
         return None
     table = np.concatenate(residues, axis=1)
-    pick = qr(table, mode="r", pivoting=True)[1][:count]
+    pick = scipy.linalg.qr(table, mode="r", pivoting=True)[1][:count]
     dual = np.linalg.inv(table[:, pick])
     degrees = np.zeros((count, f.ndim), dtype=int)
     for axis, r in enumerate(residues):

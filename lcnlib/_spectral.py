@@ -11,7 +11,6 @@ from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 # Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
 # round as little as it does; longer sums would lose digits.
@@ -52,13 +51,15 @@ def cofactor_values(w):
 
 def _support(size, terms):
     """Which of `size` exponents the product of the 1 + x^s + ... + x^(s(k-1)) contains."""
-    mask = np.zeros(size)
-    mask[0] = 1.0
+    mask = np.zeros(size, dtype=bool)
+    mask[0] = True
     for k, s in terms:
-        comb = np.zeros((k - 1) * s + 1)
-        comb[::s] = 1.0
-        mask = fftconvolve(mask, comb)[:size] > 0.5  # counts, rounded
-    return mask.astype(bool)
+        done = 1  # shifts by 0, s, ..., (done - 1) s are in
+        while done < k:
+            more = min(done, k - done)
+            mask[more * s :] |= mask[: -more * s]
+            done += more
+    return mask
 
 
 class Plan:

@@ -3,7 +3,7 @@
 from math import prod
 
 import numpy as np
-from scipy.signal import fftconvolve
+import scipy
 
 from ._checks import as_filters, as_real, finite_result, quiet
 from ._spectral import cofactor_values, plan
@@ -147,7 +147,7 @@ def _layer(w, stride, x, ndim):
         lead = max(x.ndim, w.ndim) - ndim
         x = x.reshape((1,) * (lead + ndim - x.ndim) + x.shape)
         w = w.reshape((1,) * (lead + ndim - w.ndim) + w.shape)
-        return fftconvolve(x, np.flip(w, axes), mode="valid", axes=axes)[step]
+        return scipy.signal.fftconvolve(x, np.flip(w, axes), mode="valid", axes=axes)[step]
     windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-ndim:], axis=axes)
     windows = windows[(*step, *(slice(None),) * ndim)]
     letters = "abcdefgh"[:ndim]

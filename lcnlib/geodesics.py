@@ -1,7 +1,7 @@
 """Geodesics of the metric g_delta (S11, chapter 9)."""
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from ._checks import as_real
 from ._orbit import Orbit
@@ -203,7 +203,9 @@ class _Curve:
         low, high = grid[change[0]], grid[change[0] + 1]
         if sign[change[0] + 1] == 0:
             return high
-        return brentq(lambda z: self._resultant(pair, np.array([z]))[0], low, high, xtol=1e-14)
+        return scipy.optimize.brentq(
+            lambda z: self._resultant(pair, np.array([z]))[0], low, high, xtol=1e-14
+        )
 
     def _resultant(self, pair, z):
         """Sylvester determinants of two filters, over that at the start, shape (n,)."""
