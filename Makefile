@@ -20,7 +20,7 @@ book: .venv/installed
 	$(BIN)/python tools/build.py
 
 lab: .venv/installed
-	cd book && ../$(BIN)/jupyter lab
+	cd book && ../$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: .venv/installed
 	$(BIN)/python tools/test.py

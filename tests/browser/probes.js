@@ -26,7 +26,9 @@ window.probes = (() => {
 
   return {
     untypeset: () => all("span.math, div.math").filter(e => !e.querySelector("mjx-container")).map(start),
-    texErrors: () => all("mjx-merror, [data-mjx-error]").map(e => e.dataset.mjxError || e.textContent),
+    // MathJax shows an unknown macro as red text.
+    texErrors: () => all('mjx-merror, [data-mjx-error], mjx-mtext[style*="color: red"]')
+      .map(e => e.dataset.mjxError || e.textContent || start(e)),
     rawTex: () => document.querySelector("main").innerText.match(/\\(begin|frac|mathbb|operatorname)\b.*/g) || [],
     broken: () => [...document.images].filter(i => i.complete && !i.naturalWidth).map(start),
     // Icons inside buttons are not pictures; axe-core asks for the names of buttons.
