@@ -68,12 +68,13 @@ def serve(folder):
 
 
 @contextlib.contextmanager
-def chromium():
-    """A running headless Chromium (Playwright's browser object)."""
+def chromium(*flags):
+    """A running headless Chromium (Playwright's browser object), started with further `flags`."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(playwright),
+                                             args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

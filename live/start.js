@@ -1,0 +1,77 @@
+// Tells the reader of a live chapter how the start of Python goes, and the way out if it fails.
+// A classic script, first in the page: it works when nothing else of the page does.
+(function () {
+  "use strict";
+  var PATIENCE = 60; // seconds; a first visit took 25 on a busy machine
+  var PROBE = "import ipywidgets, matplotlib.pyplot, scipy, lcnlib.display"; // what every chapter imports
+  var began = Date.now(), box = null, shown = "", trouble = "", asked = null;
+
+  function show(state, text, command) {
+    if (!document.body || shown === text) return;
+    shown = text;
+    if (!box) {
+      box = document.createElement("div");
+      box.id = "start";
+      box.style.cssText = "position:fixed;z-index:100000;left:50%;bottom:1rem;transform:translateX(-50%);" +
+        "box-sizing:border-box;width:max-content;max-width:min(44rem, calc(100vw - 2rem));padding:.8rem 1.2rem;" +
+        "border-radius:6px;border:2px solid;background:#fff;color:#1b1b1b;" +
+        "font:16px/1.5 system-ui,sans-serif;box-shadow:0 2px 12px #0004";
+      document.body.appendChild(box);
+    }
+    box.dataset.state = state;
+    box.setAttribute("role", state === "failed" ? "alert" : "status");
+    box.style.borderColor = state === "failed" ? "#c62828" : "#0b57c4";
+    box.textContent = text;
+    if (command) {
+      var code = document.createElement("code");
+      code.textContent = command;
+      box.append(" ", code);
+    }
+  }
+
+  function fail(what) {
+    show("failed", what + " You can read the chapter on its page in the book, or run it on your own " +
+      "machine: in a copy of the book's repository type", "make lab");
+  }
+
+  function end() {
+    clearInterval(timer);
+    if (box) box.remove();
+  }
+
+  function kernel() {
+    var shell = window.jupyterapp && window.jupyterapp.shell;
+    var context = shell && shell.currentWidget && shell.currentWidget.sessionContext;
+    var k = context && context.session && context.session.kernel;
+    return k && k.connectionStatus === "connected" && /^(idle|busy)$/.test(k.status) ? k : null;
+  }
+
+  // A kernel that answers may still lack a package whose file did not come.
+  function ask(k) {
+    var request = { code: PROBE, silent: true, store_history: false, stop_on_error: false };
+    asked = k.requestExecute(request).done.then(function (reply) {
+      if (reply.content.status === "ok") end();
+      else trouble = "the book's packages did not load (" + (reply.content.evalue || reply.content.status) + ")";
+    });
+  }
+
+  function look() {
+    var k = !asked && kernel();
+    if (k) ask(k);
+    var seconds = (Date.now() - began) / 1000;
+    if (trouble) fail("Python did not start in this browser: " + trouble + ".");
+    else if (location.protocol === "file:") fail("Python in the browser needs a web server, and this page is a file.");
+    else if (typeof WebAssembly !== "object") fail("Python did not start: this browser has no WebAssembly.");
+    else if (seconds > PATIENCE) {
+      fail("Python has not started after " + PATIENCE + " seconds. On a slow line it may still come; if it does not:");
+    } else if (seconds > 2) show("starting", "Python is starting. The first visit loads about 45 MB.");
+  }
+
+  // A script of the page itself that does not come.
+  window.addEventListener("error", function (event) {
+    var source = event.target && event.target.tagName === "SCRIPT" && event.target.src;
+    if (source) trouble = "a file is missing, " + source.split("?")[0];
+  }, true);
+
+  var timer = setInterval(look, 500);
+})();

@@ -1,0 +1,128 @@
+"""Every chapter, opened by its button and run to its last cell in a browser.
+
+Not part of `make test`: run `make live-test`, which names this file to pytest.
+"""
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from browser import serve
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+START = 120_000  # ms until Python answers; 25 s on a busy machine with two cores
+RUN = 240_000  # ms for all cells of a chapter
+
+# The outputs of the open notebook's code cells, by cell number.
+OUTPUTS = """() => {
+  const all = jupyterapp.shell.currentWidget.content.model.cells;
+  return [...Array(all.length).keys()].filter(i => all.get(i).type === "code").map(number => {
+    const cell = all.get(number);
+    return {number, source: cell.sharedModel.source, count: cell.executionCount,
+            outputs: cell.outputs.toJSON()};
+  });
+}"""
+STARTED = """() => !document.getElementById("start") && window.jupyterapp
+  && jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === "idle\""""
+
+
+def watched(context, base):
+    """What goes wrong in this context: requests to other hosts, and files that are missing."""
+    wrong = []
+    context.on("request", lambda r: None if r.url.startswith((base, "data:", "blob:"))
+               else wrong.append(f"asks another host: {r.url}"))
+    context.on("response", lambda r: wrong.append(f"{r.status} for {r.url}")
+               if r.status >= 400 and not r.url.endswith("/jupyter-lite.ipynb") else None)
+    return wrong
+
+
+def text(output):
+    """What a saved or live output says."""
+    return "".join(output.get("text", "")) if output["output_type"] == "stream" else ""
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=[p.stem for p in CHAPTERS])
+def test_runs_from_its_page_to_the_last_cell(chromium, html, path):
+    with serve(html) as base:
+        context = chromium.new_context(viewport={"width": 1280, "height": 900})
+        wrong = watched(context, base)
+        page = context.new_page()
+        page.goto(base + f"book/{path.stem}.html")
+        button = page.get_by_role("link", name="Run in browser")
+        button.focus()
+        began = time.monotonic()
+        with context.expect_page() as opened:
+            page.keyboard.press("Enter")
+        live = opened.value
+        live.wait_for_function(STARTED, timeout=START)
+        started = time.monotonic()
+        live.set_default_timeout(RUN)
+        ended = live.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        ran = time.monotonic()
+        cells = live.evaluate(OUTPUTS)
+        faults = [f"cell {c['number']}: {o['ename']}: {o['evalue']}\n{c['source']}"
+                  for c in cells for o in c["outputs"] if o["output_type"] == "error"]
+        faults += [f"cell {c['number']} writes to stderr: {text(o)}"
+                   for c in cells for o in c["outputs"] if o.get("name") == "stderr"]
+        assert not faults, "\n".join(faults)
+        skipped = [c["number"] for c in cells if c["source"].strip() and not c["count"]]
+        assert ended and cells and not skipped, f"cells that did not run: {skipped}"
+        answer = slide(live)
+        assert not wrong, "\n".join(sorted(set(wrong)))
+        context.close()
+    print(f"{path.stem}: Python after {started - began:.1f} s, all cells in {ran - started:.1f} s, "
+          f"{answer}")
+
+
+def slide(page):
+    """Move the first slider of the notebook; how long its picture took, if it has one."""
+    handle = page.locator(".lcn-explore .noUi-handle").first
+    if not handle.count():
+        return "no slider"
+    picture = page.locator(".lcn-explore").filter(has=page.locator(".noUi-handle")).first.locator(
+        "svg.lcn-figure").first
+    handle.scroll_into_view_if_needed()
+    before = picture.inner_html()
+    handle.focus()
+    began = time.monotonic()
+    at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+    while picture.inner_html() == before:
+        assert time.monotonic() - began < 20, "the slider changes nothing"
+        page.wait_for_timeout(10)
+    return f"a picture {(time.monotonic() - began) * 1000:.0f} ms after its slider"
+
+
+@pytest.mark.parametrize(("broken", "said"), [
+    ("build/jlab_core*", "a file is missing"),
+    ("static/pyodide/pyodide.asm.wasm", "has not started after"),
+    ("static/pyodide/numpy-*", "packages did not load"),
+    ("static/pyodide/lcnlib-*", "packages did not load"),
+])
+def test_a_failed_start_is_told_with_a_way_out(chromium, html, tmp_path, broken, said):
+    lite = tmp_path / "lite"
+    shutil.copytree(html / "lite", lite, copy_function=lambda a, b: Path(b).symlink_to(a))
+    for path in lite.glob(broken):
+        path.unlink()
+    with serve(tmp_path) as base:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(f"{base}lite/notebooks/index.html?path={CHAPTERS[0].name}")
+        message = page.locator("#start[role=alert]")
+        message.wait_for(timeout=START)
+        words = message.inner_text()
+        context.close()
+    assert said in words
+    assert re.search(r"make lab$", words.strip())
+
+
+def test_a_start_from_a_file_is_told(chromium, html):
+    page = chromium.new_page()
+    page.goto((html / "lite" / "notebooks" / "index.html").as_uri() + f"?path={CHAPTERS[0].name}")
+    message = page.locator("#start[role=alert]")
+    message.wait_for()
+    assert "needs a web server" in message.inner_text()
+    page.close()

