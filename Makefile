@@ -1,6 +1,6 @@
-# make book | lab | test | bench | shots | lock | clean      each sets up .venv by itself
+# make book | live | live-test | live-lock | lab | test | bench | shots | lock | clean      each sets up .venv by itself
 .DEFAULT_GOAL := book
-.PHONY: book lab test bench shots lock clean
+.PHONY: book live live-test live-lock lab test bench shots lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread per process: the matrices are small and the tests run side by side.
@@ -18,6 +18,16 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 book: .venv/installed
 	$(BIN)/python tools/build.py
+
+# The book, and JupyterLite in it: every chapter runs in the reader's browser.
+live: .venv/installed
+	$(BIN)/python tools/live.py
+
+live-test: live
+	$(BIN)/python -m pytest -q -rA tests/live/chapters.py
+
+live-lock: .venv/installed
+	$(BIN)/python tools/live_lock.py
 
 lab: .venv/installed
 	cd book && ../$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -1,7 +1,7 @@
 """Everything that has to hold, as `make test` runs it; on two cores, two things at a time.
 
 The cold strict build runs beside lint, doctests, unit tests and strict nbval over every notebook;
-then a browser goes through the built book.
+then a browser goes through the built book, and the chapters run under Pyodide, without a browser.
 """
 
 import os
@@ -46,6 +46,7 @@ def main():
     if "cold strict build" not in failed:
         run("browser", [*PYTEST, "-n", "2", "tests/browser"],
             env={**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")})
+    run("chapters as in the reader's browser", [sys.executable, "tools/live.py", "check"])
     print(f"\nmake test took {time.monotonic() - start:.0f} s")
     if failed:
         sys.exit("FAILED: " + ", ".join(failed))

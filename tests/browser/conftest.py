@@ -16,7 +16,8 @@ import browser as tools  # noqa: E402
 def built_pages():
     """Every page that a reader can open, as a path inside the book."""
     files = sorted(p.relative_to(HTML) for p in HTML.rglob("*.html"))
-    return [str(p) for p in files if not p.parts[0].startswith("_")]
+    # JupyterLite, beside the book after `make live`, is no page of the book.
+    return [str(p) for p in files if p.parts[0] != "lite" and not p.parts[0].startswith("_")]
 
 
 def pytest_generate_tests(metafunc):

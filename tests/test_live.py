@@ -1,0 +1,118 @@
+"""The parts of the live book: its locks, its wheels and its button.  No network, no browser."""
+
+import importlib.util
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = sorted((ROOT / "live").glob("*.txt"))
+
+
+def module(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def live():
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        yield module(ROOT / "tools" / "live.py")
+    finally:
+        sys.path.remove(str(ROOT / "tools"))
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=[p.name for p in LOCKS])
+def test_every_line_of_a_lock_is_a_version_with_hashes(path):
+    text = path.read_text().replace("\\\n", " ")
+    assert "://" not in text
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(
+            r"[\w.-]+==[\w.+]+( *;[^#]*?)?( +--hash=sha256:[0-9a-f]{64})+ *", line), line
+
+
+def test_every_file_of_pyodide_has_a_hash(live):
+    pins = json.loads((ROOT / "live" / "pyodide.json").read_text())
+    assert set(live.CORE) < set(pins["files"])
+    assert all(re.fullmatch("[0-9a-f]{64}", pin) for pin in pins["files"].values())
+
+
+def test_what_runs_in_the_browser_is_what_the_readers_have(live):
+    """ipywidgets here and there speak the same protocol only if they are of one version."""
+    pinned = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements.txt").read_text(), re.M))
+    wheels = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "live/wheels.txt").read_text(), re.M))
+    tools = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "live/tools.txt").read_text(), re.M))
+    assert wheels["ipywidgets"] == pinned["ipywidgets"]
+    assert tools["jupyterlab-widgets"] == pinned["jupyterlab-widgets"]
+
+
+def test_the_library_wheel_holds_this_library(live, tmp_path):
+    with zipfile.ZipFile(live.library_wheel(tmp_path)) as wheel:
+        names = set(wheel.namelist())
+        for path in (ROOT / "lcnlib").glob("*.py"):
+            assert wheel.read(f"lcnlib/{path.name}") == path.read_bytes()
+    assert not [n for n in names if "__pycache__" in n]
+
+
+def test_equal_files_make_equal_wheels_with_names_of_their_own(live, tmp_path):
+    def make(folder, content):
+        (tmp_path / folder).mkdir()
+        return live.write_wheel(tmp_path / folder, "some_name", "1.0", {"some_name.py": content})
+
+    one, same, other = make("a", b"x = 1\n"), make("b", b"x = 1\n"), make("c", b"x = 2\n")
+    assert one.read_bytes() == same.read_bytes()
+    # A browser that kept the old file must not take it for the new one.
+    assert one.name == same.name != other.name
+
+
+def test_the_sample_files_lie_where_matplotlib_looks(live, tmp_path):
+    with zipfile.ZipFile(live.sample_wheel(tmp_path)) as wheel:
+        assert "matplotlib/mpl-data/sample_data/jacksboro_fault_dem.npz" in wheel.namelist()
+
+
+def test_a_wrong_file_is_refused(live, tmp_path, monkeypatch):
+    carrier = tmp_path / "open_webui-0-py3-none-any.whl"
+    with zipfile.ZipFile(carrier, "w") as z:
+        z.writestr(live.INSIDE + "pyodide-lock.json", "{}")
+        for name in json.loads((ROOT / "live" / "pyodide.json").read_text())["files"]:
+            z.writestr(live.INSIDE + name, "something else")
+    monkeypatch.setattr(live, "fetch_wheels", lambda: carrier)
+    monkeypatch.setattr(live, "PYODIDE", tmp_path / "pyodide")
+    with pytest.raises(SystemExit, match="is not the file named in live/"):
+        live.pyodide()
+
+
+@pytest.mark.parametrize(("page", "expected"), [
+    ("book/01_polynomials", "../lite/notebooks/index.html?path=01_polynomials.ipynb"),
+    ("a/b/c", "../../lite/notebooks/index.html?path=c.ipynb"),
+    ("top", "lite/notebooks/index.html?path=top.ipynb"),
+])
+def test_the_button_leads_from_its_page_to_its_chapter(page, expected):
+    assert module(ROOT / "ext" / "live_button.py").address(page) == expected
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_the_button_is_there_only_where_the_live_book_is(monkeypatch, built):
+    button = module(ROOT / "ext" / "live_button.py")
+    monkeypatch.delenv("LCN_BOOK_LIVE", raising=False)
+    if built:
+        monkeypatch.setenv("LCN_BOOK_LIVE", "1")
+    handlers = []
+    button.setup(SimpleNamespace(connect=lambda event, f, priority: handlers.append(f)))
+    assert bool(handlers) == built
+    for suffix, count in ((".ipynb", built), (".md", 0)):
+        app = SimpleNamespace(env=SimpleNamespace(doc2path=lambda name, s=suffix: name + s))
+        context = {"header_buttons": []}
+        for handler in handlers:
+            handler(app, "book/page", "page.html", context, object())
+        assert len(context["header_buttons"]) == count
