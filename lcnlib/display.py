@@ -8,6 +8,7 @@ import dataclasses
 import html
 import io
 import itertools
+import json
 import os
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -65,23 +66,51 @@ class Control:
         text = format(value, self.format or ("g" if self.numeric else ""))
         return text.replace("-", "\N{MINUS SIGN}") if self.numeric else text
 
-    def widget(self, live):
-        """The ipywidget: one with a ``value`` if `live`, else one with an ``index``."""
+    def widget(self):
+        """The ipywidget, whose ``value`` is a value of the control."""
         import ipywidgets as W
 
         common = {"description": self.label, "style": {"description_width": "initial"}}
-        if live and self.numeric:
+        if self.numeric:
             low, high = min(self.values), max(self.values)
             common.update(value=self.values[self.start], min=low, max=high)
             if all(isinstance(v, Integral) for v in self.values):
                 return W.IntSlider(**common)
             fmt = self.format if isinstance(self.format, str) else ".3g"
             return W.FloatSlider(step=(high - low) / 200, readout_format=fmt, **common)
-        options = [(self.text(v), v if live else i) for i, v in enumerate(self.values)]
-        common.update(options=options, value=options[self.start][1])
-        if self.numeric:
-            return W.SelectionSlider(**common)
+        options = [(self.text(v), v) for v in self.values]
+        common.update(options=options, value=self.values[self.start])
         return (W.ToggleButtons if len(options) <= 4 else W.Dropdown)(**common)
+
+    def element(self, name):
+        """The HTML of the control, whose value is the index of a value; `name` is its id."""
+        label, texts = html.escape(self.label), [html.escape(self.text(v)) for v in self.values]
+        if self.numeric:
+            return (
+                f'<div class="lcn-control"><label for="{name}">{label}</label>'
+                f'<input type="range" id="{name}" min="0" max="{len(texts) - 1}" '
+                f'value="{self.start}" aria-valuetext="{texts[self.start]}" '
+                f'data-texts="{html.escape(json.dumps([self.text(v) for v in self.values]))}" '
+                f'autocomplete="off"><span aria-hidden="true">{texts[self.start]}</span></div>')
+        if len(texts) <= 4:
+            choices = "".join(
+                f'<label><input type="radio" name="{name}" value="{i}" autocomplete="off"'
+                f'{" checked" * (i == self.start)}>{text}</label>' for i, text in enumerate(texts))
+            return f'<fieldset class="lcn-control"><legend><span>{label}</span></legend>{choices}</fieldset>'
+        choices = "".join(f'<option value="{i}"{" selected" * (i == self.start)}>{text}</option>'
+                          for i, text in enumerate(texts))
+        return (f'<div class="lcn-control"><label for="{name}">{label}</label>'
+                f'<select id="{name}" autocomplete="off">{choices}</select></div>')
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What `explore` returns for the built book: HTML that the book's script brings to life."""
+
+    html: str = dataclasses.field(repr=False)
+
+    def _repr_html_(self):
+        return self.html
 
 
 def explore(draw, alt, caption=None, *, raster=False, **controls):
@@ -89,7 +118,7 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
 
     With a kernel the picture is drawn anew at every change.  In the built book (environment
     variable ``LCN_BOOK_STATIC``) the same call draws one frame for every combination of the
-    controls' values, and the page steps through them.
+    controls' values, and the page steps through them; it needs no ipywidgets.
 
     Parameters
     ----------
@@ -106,53 +135,52 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
 
     Returns
     -------
-    ipywidgets.VBox
+    ipywidgets.VBox or Page
         To be the last line of a cell.
     """
-    import ipywidgets as W
-    from ipywidgets.widgets.widget_string import HTMLStyle
-
     if not 1 <= len(controls) <= 3:
         raise ValueError(f"explore takes one to three controls, got {len(controls)}")
     controls = {k: c if isinstance(c, Control) else Control(*c) for k, c in controls.items()}
-    live = not os.environ.get("LCN_BOOK_STATIC")
-    handles = {name: control.widget(live) for name, control in controls.items()}
+    legend = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
 
     def frame(values):
-        words = alt(**values)
         tag = "-".join(map(str, values.values()))
-        legend = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-        return f"<figure>{themed_svg(_svg(draw(**values), raster), words, tag)}{legend}</figure>"
+        return themed_svg(_svg(draw(**values), raster), alt(**values), tag)
 
-    if live:
-        picture = W.HTML()
+    if os.environ.get("LCN_BOOK_STATIC"):
+        return _page(frame, legend, controls)
+    import ipywidgets as W
 
-        def refresh(_=None):
-            picture.value = frame({name: handle.value for name, handle in handles.items()})
+    handles = {name: control.widget() for name, control in controls.items()}
+    picture = W.HTML()
 
-        for handle in handles.values():
-            handle.observe(refresh, "value")
-        refresh()
-    else:
-        shared = {"layout": W.Layout(), "style": HTMLStyle()}
-        picture = _stacks(controls, handles, lambda v: W.HTML(frame(v), **shared))
+    def refresh(_=None):
+        values = {name: handle.value for name, handle in handles.items()}
+        picture.value = f"<figure>{frame(values)}{legend}</figure>"
+
+    for handle in handles.values():
+        handle.observe(refresh, "value")
+    refresh()
     box = W.VBox([*handles.values(), picture])
     box.add_class("lcn-explore")
     return box
 
 
-def _stacks(controls, handles, leaf, chosen=None):
-    """Nested stacks of frames, one level for each control, linked to its handle in the page."""
-    import ipywidgets as W
+def _page(frame, legend, controls):
+    """The controls and a frame for every combination of their values; all but one are hidden."""
+    name = f"lcn-{next(_numbers)}"
+    frames = []
+    for indices in itertools.product(*(range(len(c.values)) for c in controls.values())):
+        values = {k: c.values[i] for (k, c), i in zip(controls.items(), indices)}
+        hidden = "" if indices == tuple(c.start for c in controls.values()) else " hidden"
+        key = "-".join(map(str, indices))
+        frames.append(f'<div data-frame="{key}"{hidden}>{frame(values)}</div>')
+    handles = "".join(c.element(f"{name}-{k}") for k, c in controls.items())
+    return Page(f'<div class="lcn-explore">{handles}<figure>{"".join(frames)}{legend}</figure>'
+                '<div class="lcn-live" aria-live="polite"></div></div>')
 
-    chosen = chosen or {}
-    name = next(itertools.islice(controls, len(chosen), None), None)
-    if name is None:
-        return leaf(chosen)
-    stack = W.Stack([_stacks(controls, handles, leaf, {**chosen, name: value})
-                     for value in controls[name].values], selected_index=controls[name].start)
-    W.jslink((handles[name], "index"), (stack, "selected_index"))
-    return stack
+
+_numbers = itertools.count(1)  # of the widgets of this page, whose notebook has one kernel
 
 
 def _svg(fig, raster):

@@ -1,11 +1,14 @@
 """The figure style and `explore`, with a kernel and for the static page."""
 
 import io
+import json
 import re
+import sys
 
 import ipywidgets as W
 import matplotlib.pyplot as plt
 import pytest
+from bs4 import BeautifulSoup
 
 from lcnlib.display import COLORS, INK, PAPER, Control, explore, themed_svg, use_style
 
@@ -35,11 +38,15 @@ CONTROLS = {
 }
 
 
-def shown(widget):
-    """The frame that a reader sees."""
-    while isinstance(widget, W.Stack):
-        widget = widget.children[widget.selected_index]
-    return widget.value
+def tree(page):
+    return BeautifulSoup(page.html, "html.parser")
+
+
+def frames(page):
+    """The frames of the built page, {indices: alt text}, and those that are seen first."""
+    found = tree(page).select("[data-frame]")
+    seen = [f["data-frame"] for f in found if not f.has_attr("hidden")]
+    return {f["data-frame"]: f.svg["aria-label"] for f in found}, seen
 
 
 def alts(text):
@@ -57,30 +64,43 @@ def live(monkeypatch):
 
 
 def test_static_draws_every_combination(static):
-    slider, buttons, stack = explore(draw, alt, "What it is", **CONTROLS).children
-    assert isinstance(slider, W.SelectionSlider) and isinstance(buttons, W.ToggleButtons)
-    found = [[alts(leaf.value) for leaf in inner.children] for inner in stack.children]
-    assert found == [[[f"A {s} to {n:g}"] for s in ("line", "dashes")] for n in (1, 2, 4)]
-    assert alts(shown(stack)) == ["A line to 2"]
-    assert slider.label == "2" and slider.index == stack.selected_index == 1
-    assert "<figcaption>What it is</figcaption>" in shown(stack)
+    page = explore(draw, alt, "What it <is>", **CONTROLS)
+    found, seen = frames(page)
+    shapes = ("line", "dashes")
+    assert found == {f"{i}-{j}": f"A {shape} to {n:g}" for i, n in enumerate((1, 2, 4))
+                     for j, shape in enumerate(shapes)}
+    assert seen == ["1-0"]
+    assert "<figcaption>What it &lt;is&gt;</figcaption>" in page.html
+    assert page._repr_html_() == page.html and "svg" not in repr(page)
+
+
+def test_static_needs_no_ipywidgets(static, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert explore(draw, alt, **CONTROLS).html
 
 
 def test_static_frames_have_ids_of_their_own(static):
-    *_, stack = explore(draw, alt, **CONTROLS).children
-    frames = [leaf.value for inner in stack.children for leaf in inner.children]
-    ids = [name for frame in frames for name in re.findall(r' id="([^"]+)"', frame)]
-    assert len(ids) >= len(frames)
-    assert len(ids) == len(set(ids))
+    pages = [explore(draw, alt, **CONTROLS) for _ in range(2)]
+    for page in pages:
+        ids = re.findall(r' id="(f[^"]+)"', page.html)
+        assert len(ids) >= 6 and len(ids) == len(set(ids))
+    names = [re.findall(r'(?: id| name)="(lcn-[^"]+)"', page.html) for page in pages]
+    assert names[0] and not set(names[0]) & set(names[1])
 
 
-def test_static_handles_are_linked_in_the_page(static, monkeypatch):
-    links = []
-    monkeypatch.setattr(W, "jslink", lambda a, b: links.append((a, b)))
-    slider, buttons, stack = explore(draw, alt, **CONTROLS).children
-    joined = {(id(a), b) for (a, _), (b, _) in links}
-    assert joined == {(id(slider), stack), *((id(buttons), inner) for inner in stack.children)}
-    assert {(a, b) for (_, a), (_, b) in links} == {("index", "selected_index")}
+def test_static_controls_have_names_and_start_where_the_picture_does(static):
+    made = tree(explore(draw, alt, **CONTROLS))
+    (slider,) = made.select("input[type=range]")
+    assert made.find("label", {"for": slider["id"]}).text == "length"
+    assert (slider["min"], slider["max"], slider["value"]) == ("0", "2", "1")
+    assert json.loads(slider["data-texts"]) == ["1", "2", "4"]
+    assert slider["aria-valuetext"] == slider.find_next_sibling().text == "2"
+    group = made.fieldset
+    assert group.legend.text == "shape"
+    assert [label.text for label in group.select("label")] == ["line", "dashes"]
+    buttons = group.select("label > input[type=radio]")
+    assert [(b["value"], b.has_attr("checked")) for b in buttons] == [("0", True), ("1", False)]
+    assert len({b["name"] for b in buttons}) == 1
 
 
 def test_live_draws_one_frame_and_follows_its_handles(live):
@@ -100,23 +120,30 @@ def test_live_whole_numbers_stay_whole(live):
     assert isinstance(slider, W.IntSlider) and slider.value == 2
 
 
-@pytest.mark.parametrize("mode", ["static", "live"])
-def test_many_words_make_a_menu(mode, request):
-    request.getfixturevalue(mode)
+def test_many_words_make_a_menu(live):
     menu, _ = explore(lambda w: draw(1, w), lambda w: w, w=("word", list("abcde"))).children
     assert isinstance(menu, W.Dropdown)
 
 
+def test_many_words_make_a_menu_in_the_page(static):
+    word = Control("word", list("abcde"), initial="c")
+    made = tree(explore(lambda w: draw(1, w), lambda w: w, w=word))
+    options = made.select("select > option")
+    assert [o.text for o in options] == list("abcde")
+    assert [o.text for o in options if o.has_attr("selected")] == ["c"]
+    assert made.label["for"] == made.select_one("select")["id"]
+
+
 def test_values_are_shown_in_their_format(static):
     control = Control("step", [-0.5, 0.25], format="+.2f")
-    slider, _ = explore(lambda s: draw(s, "line"), lambda s: f"{s}", s=control).children
-    assert [text for text, _ in slider.options] == ["−0.50", "+0.25"]
+    page = explore(lambda s: draw(s, "line"), lambda s: f"{s}", s=control)
+    assert json.loads(tree(page).input["data-texts"]) == ["−0.50", "+0.25"]
 
 
 def test_raster_stores_the_data_as_pixels(static):
     n = ("n", [1, 2])
-    _, stack = explore(lambda n: draw(n, "line"), lambda n: f"{n}", raster=True, n=n).children
-    assert "data:image/png" in shown(stack) and "<text" in shown(stack)
+    page = explore(lambda n: draw(n, "line"), lambda n: f"{n}", raster=True, n=n)
+    assert page.html.count("data:image/png") == 2 and "<text" in page.html
 
 
 @pytest.mark.parametrize(("call", "words"), [

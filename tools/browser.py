@@ -82,11 +82,7 @@ def chromium(*flags):
 
 
 def settled(page, address):
-    """Open `address` and wait until mathematics, fonts and widgets are there."""
+    """Open `address` and wait until its mathematics and fonts are there."""
     page.goto(address, wait_until="load", timeout=60_000)
     page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise;"
                   " await document.fonts.ready; }")
-    views = 'script[type="application/vnd.jupyter.widget-view+json"]'
-    page.wait_for_function(
-        "s => document.querySelectorAll('.widget-subarea > *').length"
-        " >= document.querySelectorAll(s).length", arg=views, timeout=60_000)

@@ -50,6 +50,9 @@ def main(*args):
     index = out / "html" / "index.html"
     if done.returncode or not index.exists():
         sys.exit("The book was not built: the warnings and errors above say why.")
+    # In a process of its own: it draws, and this one has not loaded matplotlib.
+    subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview",
+                    index.parent / "_static" / "preview.png"], cwd=ROOT, check=True)
     print(f"\nThe book is in {index}")
 
 

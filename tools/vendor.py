@@ -22,8 +22,6 @@ MODULES = ROOT / "node_modules"
 WANT = {
     "mathjax": ("mathjax/es5", ["tex-chtml.js", "output/chtml/fonts/woff-v2/*.woff",
                                 "input/tex/extensions/*.js"]),
-    "html-manager": ("@jupyter-widgets/html-manager/dist",
-                     ["embed.js", "embed.js.LICENSE.txt", "*.woff2"]),
 }
 
 

@@ -47,5 +47,8 @@ window.probes = (() => {
     // What sticks out of the page sideways, outside boxes that scroll by themselves.
     wide: () => all("main *").filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
       .filter(e => !scrolls(e)).map(start),
+    // Tables whose columns are too narrow to read: a cell of words, thinner than a short word.
+    cramped: () => all("main table td, main table th")
+      .filter(e => e.innerText.trim().length > 12 && e.clientWidth < 64).map(start),
   };
 })();

@@ -30,9 +30,10 @@ def visit(chromium, base):
         elif response.request.resource_type in ("document", "image"):
             weights[response.url] = len(response.body())
 
-    def open_page(name, width=1280, scheme="light"):
+    def open_page(name, width=1280, scheme="light", touch=False):
         context = chromium.new_context(viewport={"width": width, "height": 900},
-                                       color_scheme=scheme, service_workers="block")
+                                       color_scheme=scheme, has_touch=touch,
+                                       service_workers="block")
         contexts.append(context)
         page = context.new_page()
         page.route(re.compile(r"^(?!data:|blob:)"), route)
@@ -71,17 +72,17 @@ def nothing_for_axe(page):
 
 def picture(box):
     """The frame that a widget shows: its words and its drawing."""
-    return box.evaluate("b => [...b.querySelectorAll('svg.lcn-figure')].map("
+    return box.evaluate("b => [...b.querySelectorAll('figure > :not([hidden]) > svg')].map("
                         "s => s.getAttribute('aria-label') + s.innerHTML).join('|')")
 
 
 def changed(page, box, before):
     """Wait for another picture in the widget, and return it."""
     for _ in range(40):
-        page.wait_for_timeout(25)
         now = picture(box)
         if now and now != before:
             return now
+        page.wait_for_timeout(25)
     return before
 
 
@@ -98,29 +99,29 @@ def test_wide(visit, page_name):
 def try_widget(page, box, name):
     before = picture(box)
     assert before, f"{name} shows no picture"
-    for k, handle in enumerate(box.locator(".noUi-handle").all()):
-        slider = f"{name}, slider {k} ({handle.get_attribute('aria-label')})"
-        at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    for handle in box.locator("input[type=range]").all():
+        slider = f"{name}, slider {handle.get_attribute('id')}"
+        at_end = handle.input_value() == handle.get_attribute("max")
         handle.focus()
         page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
         after = changed(page, box, before)
         assert after != before, f"{slider}: the arrow key changes nothing"
-        handle.scroll_into_view_if_needed()
-        knob = handle.bounding_box()
-        rail = box.locator(".noUi-base").nth(k).bounding_box()
-        x, y = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
-        left = x > rail["x"] + rail["width"] / 2
+        x, y, rail = knob(handle)
         page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(rail["x"] + (0 if left else rail["width"]), y, steps=8)
+        page.mouse.move(far_end(x, rail), y, steps=8)
         page.mouse.up()
         before, after = after, changed(page, box, after)
         assert after != before, f"{slider}: dragging changes nothing"
         before = after
-    for group in box.locator(".widget-toggle-buttons").all():
-        group.locator("button:not(.mod-active)").first.click()
-        after = changed(page, box, before)
+    for group in box.locator("fieldset").all():
+        group.locator("label:not(:has(:checked))").first.click()
+        before, after = before, changed(page, box, before)
         assert after != before, f"{name}: its buttons change nothing"
+        group.locator(":checked").focus()
+        page.keyboard.press("ArrowRight")
+        before, after = after, changed(page, box, after)
+        assert after != before, f"{name}: its buttons do not follow the arrow keys"
         before = after
     for menu in box.locator("select").all():
         menu.select_option(index=1 if menu.evaluate("m => m.selectedIndex") == 0 else 0)
@@ -128,9 +129,26 @@ def try_widget(page, box, name):
         assert after != before, f"{name}: its menu changes nothing"
         before = after
     page.wait_for_timeout(250)
-    spoken = box.locator("xpath=following-sibling::*[1]").inner_text()
-    shown = box.locator("svg.lcn-figure").first.get_attribute("aria-label")
+    spoken = box.locator("[aria-live]").inner_text()
+    shown = box.locator("svg.lcn-figure:visible").get_attribute("aria-label")
     assert spoken.strip() == shown.strip(), f"{name}: the change is not announced"
+    for handle in box.locator("input[type=range]").all():
+        text = handle.locator("xpath=following-sibling::span").inner_text()
+        assert text == handle.get_attribute("aria-valuetext"), f"{name}: the value is not told"
+
+
+def knob(handle):
+    """Where a slider's knob is, and the box of its rail."""
+    handle.scroll_into_view_if_needed()
+    rail = handle.bounding_box()
+    part = int(handle.input_value()) / int(handle.get_attribute("max"))
+    return rail["x"] + 8 + part * (rail["width"] - 16), rail["y"] + rail["height"] / 2, rail
+
+
+def far_end(x, rail):
+    """The end of the rail that is further away from `x`."""
+    left = x > rail["x"] + rail["width"] / 2
+    return rail["x"] + (4 if left else rail["width"] - 4)
 
 
 def test_dark(visit, page_name):
@@ -141,7 +159,14 @@ def test_dark(visit, page_name):
 
 
 def test_phone(visit, page_name):
-    page = visit(page_name, width=360)
-    nothing(page, "wide")
+    page = visit(page_name, width=360, touch=True)
+    nothing(page, "wide", "cramped")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     nothing_for_axe(page)
+    for box in page.locator(".lcn-explore:has(input[type=range])").all():
+        handle = box.locator("input[type=range]").first
+        before = picture(box)
+        x, y, rail = knob(handle)
+        assert rail["height"] >= 40, "the slider is too small for a finger"
+        page.touchscreen.tap(far_end(x, rail), y)
+        assert changed(page, box, before) != before, "a finger does not move the slider"
