@@ -96,7 +96,8 @@ class Control:
             choices = "".join(
                 f'<label><input type="radio" name="{name}" value="{i}" autocomplete="off"'
                 f'{" checked" * (i == self.start)}>{text}</label>' for i, text in enumerate(texts))
-            return f'<fieldset class="lcn-control"><legend><span>{label}</span></legend>{choices}</fieldset>'
+            return (f'<fieldset class="lcn-control"><legend><span>{label}</span></legend>'
+                    f'{choices}</fieldset>')
         choices = "".join(f'<option value="{i}"{" selected" * (i == self.start)}>{text}</option>'
                           for i, text in enumerate(texts))
         return (f'<div class="lcn-control"><label for="{name}">{label}</label>'
