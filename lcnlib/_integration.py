@@ -49,7 +49,7 @@ def integrate(rhs, y0, t, *, n_flows, method, rtol, atol, progress=False, **opti
     rtol, atol = max(rtol * scale, 100 * np.finfo(float).eps), atol * scale
     if len(t) == 1:
         return y0[None].copy(), 0, "One time only: nothing to integrate."
-    show = _progress(progress, t)
+    show = progress_of(progress, t)
     reached = t[0]
 
     def tracked(time, y):
@@ -76,7 +76,7 @@ def integrate(rhs, y0, t, *, n_flows, method, rtol, atol, progress=False, **opti
     return sol.y.T, int(sol.nfev), sol.message
 
 
-def _progress(progress, t):
+def progress_of(progress, t):
     """A function of the time that tells how far the flow is, or None."""
     if progress is False or progress is None:
         return None

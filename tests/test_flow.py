@@ -5,7 +5,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import lcnlib as lcn
-from lcnlib import LCN, QuadraticLoss
+from lcnlib import LCN, QuadraticLoss, _collocation, _fft, _hessian, _spectral
+from lcnlib import flow as flow_module
 
 from .cases import NAMED
 
@@ -19,7 +20,15 @@ def problem(net, seed, batch=()):
     return loss, [0.7 * w for w in lcn.random_filters(net, rng, batch)]
 
 
-def test_scalar_network_against_the_closed_form():
+@pytest.fixture(params=["collocation", "DOP853"])
+def solver(request, monkeypatch):
+    """Both ways of integrating give the same answers: force each."""
+    limit = {"collocation": 10**9, "DOP853": 0}[request.param]
+    monkeypatch.setattr(flow_module, "COLLOCATION_LIMIT", limit)
+    return request.param
+
+
+def test_scalar_network_against_the_closed_form(solver):
     """k = (1, 1), balanced: v' = -2 v (v - c), a logistic equation."""
     c, t = 1.5, np.linspace(0, 4, 9)
     flow = lcn.gradient_flow(LCN((1, 1)), QuadraticLoss([c]), [[0.3], [0.3]], t)
@@ -29,7 +38,7 @@ def test_scalar_network_against_the_closed_form():
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_record_of_a_batch(name):
+def test_record_of_a_batch(name, solver):
     net = NAMED[name]
     loss, start = problem(net, 1, batch=(2, 3))
     t = np.array([0.5, 0.6, 1.5, 4.0])
@@ -37,7 +46,8 @@ def test_record_of_a_batch(name):
     assert [w.shape for w in flow.filters] == [(4, 2, 3, *k) for k in net.filter_shapes]
     assert flow.end_to_end.shape == (4, 2, 3, *net.end_to_end_shape)
     assert flow.loss.shape == (4, 2, 3) and flow.invariants.shape == (4, 2, 3, net.depth - 1)
-    assert flow.success and flow.n_evaluations > 0 and isinstance(flow.message, str)
+    assert flow.success and flow.n_evaluations > 0
+    assert ("collocation" in flow.message) == (solver == "collocation")
     assert all(np.array_equal(w[0], w0) for w, w0 in zip(flow.filters, start))
     v = lcn.end_to_end(net, flow.filters)
     np.testing.assert_allclose(flow.end_to_end, v, atol=1e-14 * np.abs(v).max())
@@ -49,7 +59,7 @@ def test_record_of_a_batch(name):
 
 
 @pytest.mark.parametrize("name", ["stride two", "mixed strides", "mixed 2-D", "3-D"])
-def test_against_an_independent_integration(name):
+def test_against_an_independent_integration(name, solver):
     """Plain solve_ivp on the Jacobian, at a tighter tolerance, without any projection."""
     net = NAMED[name]
     loss, start = problem(net, 2)
@@ -71,7 +81,7 @@ def test_against_an_independent_integration(name):
     np.testing.assert_allclose(delta, lcn.invariants(net, start), atol=1e-8)
 
 
-def test_a_batch_is_as_accurate_as_each_flow_alone():
+def test_a_batch_is_as_accurate_as_each_flow_alone(solver):
     net = LCN((3, 3, 2), 2)
     loss, start = problem(net, 3, batch=(50,))
     t = [0.0, 2.0]
@@ -81,7 +91,7 @@ def test_a_batch_is_as_accurate_as_each_flow_alone():
         np.testing.assert_allclose(together[b], alone.end_to_end[-1], atol=2e-8)
 
 
-def test_convergence_and_rest():
+def test_convergence_and_rest(solver):
     """Long after convergence the loss still never rises, not even by rounding."""
     net = LCN((2, 2), 2)
     target = lcn.end_to_end(net, [[1, -2], [0.5, 3]])
@@ -93,7 +103,7 @@ def test_convergence_and_rest():
     assert shift <= 1e-12 * np.abs(flow.invariants).max()
 
 
-def test_one_time_zero_filters_and_other_methods():
+def test_one_time_zero_filters_and_other_methods(solver):
     net = LCN((3, 2), 2)
     loss, start = problem(net, 5)
     once = lcn.gradient_flow(net, loss, start, [1.0])
@@ -108,11 +118,67 @@ def test_one_time_zero_filters_and_other_methods():
     np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_work_is_bounded():
+def test_work_is_bounded(solver):
     net = LCN((3, 3, 2), 2)
     loss, start = problem(net, 6)
     flow = lcn.gradient_flow(net, loss, start, [0, 10.0])
     assert flow.n_evaluations < 3000
+
+
+@pytest.mark.parametrize("path", ["dense", "fft"])
+@pytest.mark.parametrize("name", NAMED)
+def test_velocity_and_hessian(name, path, monkeypatch):
+    """Against the Jacobian, and by the slope of the Taylor error; with and without a weight."""
+    net = NAMED[name]
+    monkeypatch.setattr(_spectral, "DENSE_LIMIT", 10**9 if path == "dense" else 0)
+    monkeypatch.setattr(_fft, "STACK_LIMIT", 10**9)
+    _spectral.plan.cache_clear()
+    weighted, start = problem(net, 8, batch=(3,))
+    rng = np.random.default_rng(9)
+    for loss in (weighted, QuadraticLoss(weighted.target)):
+        quadratic = _hessian.QuadraticFlow(net, loss)
+        theta = quadratic.plan.pack(start)
+        j = lcn.jacobian(net, start)
+        g = loss.gradient(lcn.end_to_end(net, start)).reshape(3, -1)
+        want = -np.einsum("bnp,bn->bp", j, g)
+        size = np.abs(want).max() * 10
+        np.testing.assert_allclose(quadratic.velocity(theta), want, atol=1e-14 * size)
+        hessian = quadratic.hessian(theta)
+        np.testing.assert_allclose(hessian, hessian.transpose(0, 2, 1), atol=1e-13 * size)
+        direction = rng.standard_normal(theta.shape)
+        slope = -np.einsum("bij,bj->bi", hessian, direction)
+        errors = []
+        for h in (1e-2, 1e-3):
+            change = quadratic.velocity(theta + h * direction) - quadratic.velocity(theta)
+            errors.append(np.linalg.norm(change - h * slope))
+        if net.depth > 1:  # of one layer the velocity is affine
+            assert 60 < errors[0] / errors[1] < 160
+        else:
+            assert max(errors) <= 1e-13 * size
+    _spectral.plan.cache_clear()
+
+
+def test_collocation_against_closed_forms_each_flow_in_its_own_steps():
+    """Decays of very different speed, y' = -d y, and the logistic y' = y (1 - y)."""
+    d = np.array([1e-3, 1.0, 1e4])
+    t = np.array([0.0, 0.001, 0.7, 5.0])
+    start = np.array([[1.0, 1.0, 1.0], [1e3, 1e-3, 0.0], [0.0, 0.0, 1e-6]])
+    y, _ = _collocation.collocate(
+        lambda y: -d * y, lambda y: np.tile(np.diag(d), (len(y), 1, 1)), start, t, 1e-11, 1e-12)
+    np.testing.assert_allclose(y, start * np.exp(-d * t[:, None, None]), rtol=2e-11, atol=2e-12)
+    y0 = np.array([[0.1], [0.999], [1e-4]])
+    y, count = _collocation.collocate(
+        lambda y: y * (1 - y), lambda y: (2 * y - 1)[:, :, None], y0, t * 6, 1e-10, 1e-13)
+    growth = np.exp(6 * t)[:, None, None]
+    np.testing.assert_allclose(y, y0 * growth / (1 + y0 * (growth - 1)), rtol=1e-9)
+    assert count < 2000
+
+
+def test_collocation_gives_up_where_there_is_no_solution():
+    with pytest.raises(_collocation.StepTooSmall) as caught:
+        _collocation.collocate(lambda y: y * y, lambda y: -2 * y[:, :, None], np.ones((1, 1)),
+                               np.array([0.0, 2.0]), 1e-9, 1e-12)
+    assert abs(caught.value.time - 1) < 1e-6
 
 
 class Unbounded:
@@ -165,7 +231,7 @@ def test_bad_arguments(loss, t, words):
         lcn.gradient_flow(LCN((2, 2), 2), loss, [[1, 0], [1, 0]], t)
 
 
-def test_progress(capsys):
+def test_progress(capsys, solver):
     net = LCN((2, 2), 2)
     loss, start = problem(net, 7)
     lcn.gradient_flow(net, loss, start, [0, 2], progress=True)

@@ -1,0 +1,235 @@
+"""Collocation at Radau's points for y' = -grad L(y), each flow of a batch in steps of its own.
+
+Near a minimum a gradient flow is stiff: an explicit method must take steps of the size of the
+fastest decay, however little still happens.  Over one step of length h, collocation finds
+the polynomial of degree STAGES that starts at y and obeys the differential equation at the points
+t + c_i h; with Radau's points (the last is 1) its end is exact to order 2 STAGES - 1 and it decays
+where the flow does (Hairer and Wanner, Solving Ordinary Differential Equations II, IV.5 and IV.8).
+
+The values Z_i = y(t + c_i h) - y solve A^-1 Z / h = F(y + Z), by Newton's method.  The Hessian of
+L is symmetric, so in its eigenbasis, and in that of A^-1, every linear system is diagonal: neither
+another h nor another stage asks for a new factorisation.
+
+Arrays: B flows of P numbers; stages first, (STAGES, B, P).
+"""
+
+import numpy as np
+from numpy.polynomial import legendre
+
+STAGES = 7
+# Newton stops when what is left of its steps is this fraction of the tolerance.
+NEWTON_GOAL = 0.02
+NEWTON_LIMIT = 10
+# As many iterations as this ask for a new Hessian.
+NEWTON_SLOW = 5
+# The finest relative tolerance that rounding in the tables leaves room for.
+FINEST = 1e-13
+
+
+def _tables():
+    """c; A^-1; rows for the last two Legendre coefficients of h y'; values -> Legendre."""
+    s = STAGES
+    difference = np.zeros(s + 1)
+    difference[[s - 1, s]] = -1.0, 1.0
+    x = np.sort(legendre.legroots(difference).real)
+    for _ in range(3):
+        x -= legendre.legval(x, difference) / legendre.legval(x, legendre.legder(difference))
+    x[-1] = 1.0
+    vander = legendre.legvander(x, s - 1)
+    to_coefficients = np.linalg.inv(vander)
+    integrals = [legendre.legval(x, legendre.legint(e, lbnd=-1)) / 2 for e in np.eye(s)]
+    inverse = np.linalg.inv(np.stack(integrals, axis=1) @ to_coefficients)
+    rows = to_coefficients[-2:] @ inverse
+    # The polynomial through 0 at c = 0 and Z at c.
+    through = np.linalg.inv(legendre.legvander(np.concatenate([[-1.0], x]), s))[:, 1:]
+    return (x + 1) / 2, inverse, rows, through
+
+
+C, A_INVERSE, TAIL, THROUGH = _tables()
+
+
+def _diagonal():
+    """Eigenvalues of A^-1, one of each conjugate pair, and the real forms of V^-1 and of V."""
+    values, v = np.linalg.eig(A_INVERSE)
+    keep = values.imag > -1e-8
+    v_inverse = np.linalg.inv(v)[keep]
+    v = v[:, keep] * np.where(np.abs(values[keep].imag) < 1e-8, 1.0, 2.0)
+    return (values[keep], np.concatenate([v_inverse.real, v_inverse.imag]),
+            np.concatenate([v.real, -v.imag], axis=1))
+
+
+LAMBDA, INTO, BACK = _diagonal()
+
+
+def _norm(a, scale):
+    """Root mean square of a / scale over the last axis."""
+    a = a / scale
+    return np.sqrt(np.einsum("...p,...p->...", a, a) / a.shape[-1])
+
+
+def _turn(z, q):
+    """Every flow's rows (STAGES, B, P) times its own matrix (B, P, P)."""
+    if len(q) == 1:
+        return z @ q
+    return np.matmul(z.transpose(1, 0, 2), q).transpose(1, 0, 2)
+
+
+class _Linear:
+    """Solves (A^-1/h + Hessian) dZ = G for B flows, from the Hessians' eigenvectors."""
+
+    def __init__(self, d, q, h):
+        self.q, self.qt = q, q.transpose(0, 2, 1)
+        real = LAMBDA.real[:, None, None] / h[:, None] + d
+        imag = LAMBDA.imag[:, None, None] / h[:, None]
+        size = real * real + imag * imag
+        self.real, self.imag = real / size, imag / size
+
+    def __call__(self, g):
+        s, b, p = g.shape
+        r = len(LAMBDA)
+        g = _turn(g, self.q)
+        w = (INTO @ g.reshape(s, -1)).reshape(2, r, b, p)
+        out = np.empty_like(w)
+        np.multiply(w[0], self.real, out=out[0])
+        out[0] += w[1] * self.imag
+        np.multiply(w[1], self.real, out=out[1])
+        out[1] -= w[0] * self.imag
+        z = (BACK @ out.reshape(2 * r, -1)).reshape(s, b, p)
+        return _turn(z, self.qt)
+
+    def take(self, index):
+        out = object.__new__(_Linear)
+        out.q, out.qt = self.q[index], self.qt[index]
+        out.real, out.imag = self.real[:, index], self.imag[:, index]
+        return out
+
+
+def _newton(velocity, linear, y, z, h, scale):
+    """Improves z in place; iterations used by each flow, NEWTON_LIMIT + 1 where it failed."""
+    b = len(y)
+    used = np.full(b, NEWTON_LIMIT + 1)
+    live, last = np.arange(b), None
+    whole = z
+    for n in range(1, NEWTON_LIMIT + 1):
+        f = velocity((y + z).reshape(-1, y.shape[-1])).reshape(z.shape)
+        f -= (A_INVERSE @ z.reshape(STAGES, -1)).reshape(z.shape) / h[:, None]
+        dz = linear(f)
+        z += dz
+        size = _norm(dz, scale).max(axis=0)
+        if last is None:
+            left = size
+        else:
+            rate = np.minimum(size / np.maximum(last, 1e-300), 0.999)
+            left = np.where(rate < 0.9, size * rate / (1 - rate), np.inf)
+        last = size
+        done = left <= NEWTON_GOAL
+        lost = ~(size < 1e8) if n < 3 else ~(left < np.inf)
+        stop = done | lost
+        if stop.any():
+            if z is not whole:
+                whole[:, live] = z
+            used[live[done]] = n
+            keep = ~stop
+            if not keep.any():
+                return used
+            live, last = live[keep], last[keep]
+            y, h, scale, linear = y[keep], h[keep], scale[keep], linear.take(keep)
+            z = whole[:, live]
+    if z is not whole:
+        whole[:, live] = z
+    return used
+
+
+def _polynomial(x):
+    """Matrix from Z to the collocation polynomial at x, in steps: (*x.shape, STAGES)."""
+    return legendre.legvander(2 * x - 1, STAGES) @ THROUGH
+
+
+class StepTooSmall(Exception):
+    """A step fell below the resolution of time; `time` says where."""
+
+    def __init__(self, time):
+        super().__init__(time)
+        self.time = float(time)
+
+
+@np.errstate(all="ignore")  # what is not finite is rejected, and tried again with a smaller step
+def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
+    """States at the times t, and the number of evaluations of the velocity.
+
+    Parameters
+    ----------
+    velocity, hessian : functions (B, P) -> (B, P) and (B, P) -> (B, P, P)
+        -grad L and the Hessian of L; any B.
+    y0 : ndarray, shape (B, P)
+        States at time t[0].
+    t : ndarray, shape (T,)
+    rtol, atol : floats
+        For the polynomials between steps; the ends of the steps are better.
+    show : function of the time reached, optional
+
+    Returns
+    -------
+    ndarray, shape (T, B, P), and int
+    """
+    out = np.empty((len(t), *y0.shape))
+    out[0] = y0
+    flows, y = np.arange(len(y0)), y0.copy()  # the flows under way, and where they are
+    d, q = np.linalg.eigh(hessian(y))
+    fastest = np.abs(d).max(axis=1)
+    time, end = np.full(len(y), t[0]), t[-1]
+    h = np.minimum(1.0 / np.maximum(fastest, 1e-300), end - t[0])
+    old_z, old_h = np.zeros((STAGES, *y.shape)), h.copy()
+    count = 0
+    while len(flows):
+        h = np.minimum(h, end - time)
+        scale = atol + rtol * np.abs(y)
+        # Predict by the last polynomial, continued.
+        matrix = _polynomial(1 + C * (h / old_h)[:, None]) - np.eye(STAGES)[-1]
+        z = np.einsum("bij,jbp->ibp", matrix, old_z)
+        used = _newton(velocity, _Linear(d, q, h), y, z, h, scale)
+        count += STAGES * int(used.max())
+        solved = used <= NEWTON_LIMIT
+        # The last Legendre coefficient of h y' times the ratio of the last two estimates the
+        # first that is left out.
+        tail = _norm((TAIL @ z.reshape(STAGES, -1)).reshape(2, *y.shape), scale)
+        error = tail[1] * np.minimum(1.0, tail[1] / np.maximum(tail[0], 1e-300)) / STAGES
+        error = np.where(solved, error, np.inf)
+        good = error <= 1.0
+        factor = (0.5 / error) ** (1 / (STAGES + 1))
+        factor = np.where(solved, np.clip(factor, 0.3, 3.0), 0.3)
+        if good.any():
+            new = np.where(good, time + h, time)
+            new[good & (h >= end - time)] = end
+            _report(out, t, flows, time, new, h, y, z)
+            y = np.where(good[:, None], y + z[-1], y)
+            old_z = np.where(good[:, None], z, old_z)
+            old_h = np.where(good, h, old_h)
+            time = new
+        if not good.all():
+            old_z[:, ~solved] = 0.0  # the predictor may be to blame
+            tiny = ~good & (h * factor < 1e-14 * np.maximum(np.abs(time), end - t[0]))
+            if tiny.any():
+                raise StepTooSmall(time[tiny][0])
+        h = h * factor
+        if show is not None:
+            show(float(time.min()))
+        going = time < end
+        if not going.all():
+            flows, y, time, h, used = flows[going], y[going], time[going], h[going], used[going]
+            d, q, old_z, old_h = d[going], q[going], old_z[:, going], old_h[going]
+        stale = np.flatnonzero(used >= NEWTON_SLOW)
+        if len(stale):
+            d[stale], q[stale] = np.linalg.eigh(hessian(y[stale]))
+    return out, count
+
+
+def _report(out, t, flows, time, new, h, y, z):
+    """Write the states at the times that the steps from `time` to `new` pass."""
+    low, high = np.searchsorted(t, time, "right"), np.searchsorted(t, new, "right")
+    if (high == low).all():
+        return
+    row = np.repeat(np.arange(len(flows)), high - low)
+    which = np.concatenate([np.arange(a, b) for a, b in zip(low, high)])
+    values = _polynomial((t[which] - time[row]) / h[row])
+    out[which, flows[row]] = y[row] + np.einsum("ks,skp->kp", values, z[:, row])
