@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
@@ -144,9 +145,11 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
     controls = {k: c if isinstance(c, Control) else Control(*c) for k, c in controls.items()}
     legend = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
 
+    places = {}
+
     def frame(values):
         tag = "-".join(map(str, values.values()))
-        return themed_svg(_svg(draw(**values), raster), alt(**values), tag)
+        return themed_svg(_svg(draw(**values), raster, places), alt(**values), tag)
 
     if os.environ.get("LCN_BOOK_STATIC"):
         return _page(frame, legend, controls)
@@ -184,7 +187,7 @@ def _page(frame, legend, controls):
 _numbers = itertools.count(1)  # of the widgets of this page, whose notebook has one kernel
 
 
-def _svg(fig, raster):
+def _svg(fig, raster, places):
     """The SVG of a figure, which is closed."""
     import matplotlib.pyplot as plt
 
@@ -192,7 +195,32 @@ def _svg(fig, raster):
         for ax in fig.axes:
             for artist in (*ax.collections, *ax.images, *ax.lines):
                 artist.set_rasterized(True)
+    _arrange(fig, places)
     out = io.StringIO()
     fig.savefig(out, format="svg", dpi=110, metadata={"Date": None})
     plt.close(fig)
     return out.getvalue()
+
+
+def _arrange(fig, places):
+    """Lay the figure out once; savefig would draw all of it once more for that.
+
+    `places` remembers where the axes of earlier figures came to lie whose writing, but for the
+    digits of numbers, was the same.
+    """
+    import matplotlib.pyplot as plt
+
+    if not (layout := fig.get_layout_engine()):
+        return
+    words = [[t.get_text() for t in (ax.title, ax.xaxis.label, ax.yaxis.label,
+                                     *ax.get_xticklabels(), *ax.get_yticklabels())]
+             for ax in fig.axes]
+    words.append([t.get_text() for box in fig.legends for t in box.get_texts()])
+    key = (tuple(fig.get_size_inches()), re.sub(r"\d", "0", str(words)))
+    if key not in places:
+        layout.execute(fig)
+        places[key] = [ax.get_position(original=True) for ax in fig.axes]
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        fig.set_layout_engine(None)
+    for ax, place in zip(fig.axes, places[key]):
+        ax.set_position(place)

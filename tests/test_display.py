@@ -9,6 +9,7 @@ import ipywidgets as W
 import matplotlib.pyplot as plt
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from lcnlib.display import COLORS, INK, PAPER, Control, explore, themed_svg, use_style
 
@@ -112,6 +113,28 @@ def test_live_draws_one_frame_and_follows_its_handles(live):
     assert alts(picture.value) == ["A line to 3.3"] and picture.value != before
     buttons.value = "dashes"
     assert alts(picture.value) == ["A dashes to 3.3"]
+
+
+def test_live_lays_out_anew_only_where_the_writing_changes(live, monkeypatch):
+    done = []
+    execute = ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute",
+                        lambda self, fig: done.append(fig) or execute(self, fig))
+
+    def plot(n, low):
+        fig, ax = plt.subplots()
+        ax.plot([0, 1], [0, n])
+        ax.set(title=f"{n:.2f}", ylim=(low, 4))
+        return fig
+
+    slider, low, _ = explore(plot, lambda n, low: f"{n} {low}", n=("n", [1.0, 2.0]),
+                             low=("low", [-4, -40000])).children
+    assert len(done) == 1
+    for n in (1.5, 1.7, 2.0):
+        slider.value = n
+    assert len(done) == 1
+    low.value = -40000  # longer tick labels
+    assert len(done) == 2
 
 
 def test_live_whole_numbers_stay_whole(live):
