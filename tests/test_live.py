@@ -116,3 +116,67 @@ def test_the_button_is_there_only_where_the_live_book_is(monkeypatch, built):
         for handler in handlers:
             handler(app, "book/page", "page.html", context, object())
         assert len(context["header_buttons"]) == count
+
+
+def test_the_live_text_holds_no_directive_of_the_book(live, tmp_path):
+    text = r"""(sec-here)=
+# Title
+
+```{index} word; of the index
+```
+
+:::{prf:theorem} Name with $\R$
+:label: thm-a
+
+Let $x$, see {cite}`key` and {cite:t}`two,three`.
+
+- a list with
+
+  $$
+  x = 1
+  $$ (eq-a)
+
+```{prf:proof}
+By {eq}`eq-a` and {prf:ref}`thm-a`.
+```
+:::
+
+```{solution-start} ex-a
+:class: dropdown
+```
+
+See {doc}`other`, {ref}`there <thm-a>` and {term}`filter`.
+
+```{solution-end}
+```
+
+```python
+print("`{not}` a directive")
+```"""
+    def notebook(text):
+        return json.dumps({"cells": [
+            {"cell_type": "markdown", "source": text.splitlines(keepends=True)},
+            {"cell_type": "code", "source": "x = {1}"}]})
+
+    (tmp_path / "references.bib").write_text(
+        "@book{key, author={Ann Lee}, title={A}, year=1990}\n"
+        "@book{two, author={Ann Lee and Bo van Es}, title={B}, year=1991}\n"
+        "@book{three, author={A. One and B. Two and C. Three}, title={C}, year=1992}\n")
+    (tmp_path / "here.ipynb").write_text(notebook(text))
+    (tmp_path / "there.ipynb").write_text(notebook("# There\n\nBy {prf:ref}`thm-a`, {eq}`eq-a`."))
+    names = live.live_text.Names(tmp_path)
+    here, there = (live.live_text.chapter(tmp_path / f"{n}.ipynb", names)["cells"]
+                   for n in ("here", "there"))
+    assert here[1]["source"] == "x = {1}"
+    said = here[0]["source"]
+    assert said.startswith("# Title\n")
+    assert r"**Theorem (Name with $\R$).** Let $x$, see [Lee 1990] and " in said
+    assert "Lee and van Es (1991), One et al. (1992)" in said
+    assert "\n  x = 1\n  \\tag*{(1)}\n  $$\n" in said
+    assert "*Proof.* By (1) and Theorem “Name with $\\R$”.\n\n∎" in said
+    assert "**Solution.** \n\nSee *other*, there and filter." in said
+    assert "```python\nprint(" in said
+    assert r"\def\R{\mathbb{R}}" in said and r"\def\norm#1{" in said
+    assert not re.search(r"index|dropdown|:label:|:::|sec-here|\(eq-a\)", said)
+    assert ("By [Theorem “Name with $\\R$”](here.ipynb), [(1)](here.ipynb)."
+            in there[0]["source"])

@@ -23,6 +23,8 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import live_text
+
 ROOT = Path(__file__).resolve().parents[1]
 LIVE, WORK = ROOT / "live", ROOT / "_build" / "live"
 WHEELS, PYODIDE, TOOLS = WORK / "wheels", WORK / "pyodide", WORK / "tools"
@@ -211,8 +213,10 @@ def build(html):
     shutil.copytree(pyodide(), lite / "static" / "pyodide")
     chapters = sorted((ROOT / "book").glob("*.ipynb"))
     (lite / "files").mkdir(exist_ok=True)
+    names = live_text.Names(ROOT / "book")
     for path in chapters:
-        shutil.copy(path, lite / "files")
+        book = json.dumps(live_text.chapter(path, names), ensure_ascii=False)
+        (lite / "files" / path.name).write_text(book, encoding="utf-8")
     now = datetime.datetime.now(datetime.UTC).isoformat()
     common = {"writable": True, "mimetype": None, "created": now, "last_modified": now}
     listing = [{"name": p.name, "path": p.name, "type": "notebook", "size": p.stat().st_size,
