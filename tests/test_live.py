@@ -155,8 +155,12 @@ print("`{not}` a directive")
 ```"""
     def notebook(text):
         return json.dumps({"cells": [
-            {"cell_type": "markdown", "source": text.splitlines(keepends=True)},
-            {"cell_type": "code", "source": "x = {1}"}]})
+            {"cell_type": "markdown", "id": "a", "metadata": {},
+             "source": text.splitlines(keepends=True)},
+            {"cell_type": "code", "id": "b", "metadata": {}, "execution_count": 1,
+             "source": "x = {1}", "outputs": [
+                 {"output_type": "stream", "name": "stdout", "text": ["1\n", "2\n"]}]}],
+            "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
     (tmp_path / "references.bib").write_text(
         "@book{key, author={Ann Lee}, title={A}, year=1990}\n"
@@ -168,6 +172,7 @@ print("`{not}` a directive")
     here, there = (live.live_text.chapter(tmp_path / f"{n}.ipynb", names)["cells"]
                    for n in ("here", "there"))
     assert here[1]["source"] == "x = {1}"
+    assert here[1]["outputs"][0]["text"] == "1\n2\n"
     said = here[0]["source"]
     assert said.startswith("# Title\n")
     assert r"**Theorem (Name with $\R$).** Let $x$, see [Lee 1990] and " in said

@@ -5,10 +5,10 @@ citations author and year, equations numbers; the macros of _config.yml are defi
 Code cells stay as they are.
 """
 
-import json
 import re
 from pathlib import Path
 
+import nbformat
 import yaml
 from pybtex.database import parse_file
 
@@ -21,12 +21,12 @@ SILENT = {"index", "solution-end"}
 
 
 def cells(path):
-    """The notebook, and its markdown cells with their text as one string."""
-    book = json.loads(path.read_text(encoding="utf-8"))
-    texts = [c for c in book["cells"] if c["cell_type"] == "markdown"]
-    for cell in texts:
-        cell["source"] = "".join(cell["source"])
-    return book, texts
+    """The notebook, and its markdown cells; every text in it is one string, not a list of lines.
+
+    JupyterLite puts commas between the lines of a printed output.
+    """
+    book = nbformat.read(path, as_version=4)
+    return book, [c for c in book["cells"] if c["cell_type"] == "markdown"]
 
 
 def directives(text):
