@@ -13,6 +13,9 @@ import numpy as np
 from ._spectral import cofactor_values, plan
 from .kernel import jacobians
 
+# Arrays of this many complex values stay in a core's own cache.
+CHUNK = 1 << 13
+
 
 class QuadraticFlow:
     """The velocity -grad L and the Hessian of L on packed filters (B, P)."""
@@ -21,6 +24,7 @@ class QuadraticFlow:
         self.net, self.plan, self.loss = net, plan(net), loss
         self.target = loss.target.reshape(1, -1)
         self.goal = self.plan.analyse(self.target)
+        self.rows = max(1, CHUNK // (net.depth * self.plan.n_values))
         shape = net.end_to_end_shape
         places = [
             np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
@@ -40,6 +44,15 @@ class QuadraticFlow:
         return self.plan.analyse((v - self.target) @ self.loss.weight)
 
     def velocity(self, theta):
+        rows = self.rows
+        if len(theta) <= rows:
+            return self._velocity(theta)
+        out = np.empty_like(theta)
+        for i in range(0, len(theta), rows):
+            out[i : i + rows] = self._velocity(theta[i : i + rows])
+        return out
+
+    def _velocity(self, theta):
         w = self.plan.spectra(theta)
         c = cofactor_values(w)
         g = self._slope(c[-1] * w[-1])

@@ -13,8 +13,8 @@ from math import prod
 import numpy as np
 
 # Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
-# round as little as it does; longer sums would lose digits.
-DENSE_LIMIT = 64
+# round as little as it does (measured); longer sums would lose digits.
+DENSE_LIMIT = 160
 
 
 @lru_cache(maxsize=128)
@@ -177,8 +177,10 @@ class Plan:
 class DensePlan(Plan):
     """Evaluation and interpolation as real matrix products; for small filters."""
 
-    # A block-diagonal matrix does all layers in one product while it is this small.
+    # A block-diagonal matrix does all layers in one product while it and the batch are this
+    # small; above, the zeros in it and the strides in its result cost more than further calls.
     BLOCK_LIMIT = 40_000
+    BLOCK_ROWS = 16
 
     def __init__(self, net):
         super().__init__(net)
@@ -223,7 +225,7 @@ class DensePlan(Plan):
     def spectra(self, theta):
         """Values of every layer's polynomial: (B, P) -> (H, B, M)."""
         depth, b = self.net.depth, len(theta)
-        if self.block:
+        if self.block and b <= self.BLOCK_ROWS:
             w = (theta @ self.evaluation).view(complex).reshape(b, depth, self.n_values)
             return w.transpose(1, 0, 2) if b != 1 else w.reshape(depth, 1, -1)
         out = np.empty((depth, b, 2 * self.n_values))
@@ -242,7 +244,7 @@ class DensePlan(Plan):
     def samples(self, values):
         """Interpolated coefficients at the multiples S_i j of each layer: (H, B, M) -> (B, P)."""
         depth, b, m = values.shape
-        if self.block:
+        if self.block and b <= self.BLOCK_ROWS:
             flat = values.transpose(1, 0, 2).reshape(b, depth * m)
             return flat.view(float) @ self.sampling
         out = np.empty((b, self.offsets[-1]))

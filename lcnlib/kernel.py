@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 
+from . import _gram
 from ._checks import as_end_to_end, as_filters, finite_result, quiet, same_batch
 from ._spectral import cofactor_values, plan
 from .errors import InputError
@@ -44,11 +45,11 @@ def jacobian(net, filters):
 
 def jacobians(p, theta):
     """Jacobians (B, |k|, P) of packed filters (B, P), from the plan of the architecture."""
-    c = p.cofactor_coefficients(cofactor_values(p.spectra(theta)))
-    depth, b, n = c.shape
-    flat = np.zeros((b, depth * n + 1))  # the last entry stays zero
-    flat[:, :-1].reshape(b, depth, n)[...] = c.transpose(1, 0, 2)
-    return flat[:, p.jacobian_index] if b != 1 else flat[0][p.jacobian_index][None]
+    return _gram.jacobians(p, _cofactors(p, theta))
+
+
+def _cofactors(p, theta):
+    return p.cofactor_coefficients(cofactor_values(p.spectra(theta)))
 
 
 def _checked_jacobians(net, ws):
@@ -83,13 +84,8 @@ def ntk(net, filters):
     [[5.0, 0.0], [0.0, 4.0]]
     """
     ws = as_filters(net, filters)
-    j = _checked_jacobians(net, ws)
-    if len(j) == 1:
-        k = (j[0] @ j[0].T)[None]  # one symmetric rank-k update: exactly symmetric
-    else:
-        k = j @ j.transpose(0, 2, 1)
-        k += k.transpose(0, 2, 1).copy()
-        k *= 0.5
+    p = plan(net)
+    k = _gram.kernels(p, finite_result(_cofactors(p, p.pack(ws)), "the Jacobian"))
     finite_result(k, "the kernel")
     return k.reshape(ws[0].shape[: -net.ndim] + k.shape[1:])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lcnlib as lcn
-from lcnlib import LCN, _fft, _spectral
+from lcnlib import LCN, _fft, _gram, _spectral
 
 from . import exact
 from .cases import NAMED, random_nets
@@ -19,6 +19,20 @@ def path(request, monkeypatch):
     _spectral.plan.cache_clear()
     yield request.param
     _spectral.plan.cache_clear()
+
+
+@pytest.fixture(params=["table", "windows"])
+def build(request, monkeypatch):
+    monkeypatch.setattr(_gram, "GATHER_LIMIT", {"table": 10**9, "windows": 0}[request.param])
+
+
+@pytest.fixture(params=["product", "bands", "recursion"])
+def gram(request, monkeypatch):
+    monkeypatch.setattr(_gram, "PRODUCT_LIMIT", 10**9 if request.param == "product" else 0)
+    monkeypatch.setattr(_gram, "SAVING", np.inf if request.param == "recursion" else 0)
+    monkeypatch.setattr(_gram, "BAND", 7)
+    monkeypatch.setattr(_gram, "STEP", 3)
+    return request.param
 
 
 def exact_jacobian(net, filters):
@@ -35,7 +49,7 @@ def exact_jacobian(net, filters):
 
 
 @pytest.mark.parametrize("net", random_nets(11, 2, limit=400), ids=str)
-def test_jacobian_is_exact_up_to_rounding(net, path):
+def test_jacobian_is_exact_up_to_rounding(net, path, build):
     filters = lcn.random_filters(net, 1)
     want = exact_jacobian(net, filters)
     j = lcn.jacobian(net, filters)
@@ -76,6 +90,19 @@ def test_products_with_the_jacobian(name, path):
     applied = np.einsum("abnm,abm->abn", k, g.reshape(*batch, -1))
     np.testing.assert_allclose(lcn.ntk_apply(net, filters, g).reshape(applied.shape), applied,
                                rtol=0, atol=kernel_size * k.shape[-1] * 10)
+
+
+@pytest.mark.parametrize("net", [*NAMED.values(), LCN((9, 2, 6), (1, 3, 1)), LCN((30,) * 3, 2)],
+                         ids=str)
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_kernel_matrix_on_every_path(net, batch, gram):
+    filters = lcn.random_filters(net, 4, batch)
+    j, k = lcn.jacobian(net, filters), lcn.ntk(net, filters)
+    size = np.abs(k).max(axis=(-1, -2), keepdims=True)
+    error = np.abs(k - j @ np.swapaxes(j, -1, -2)) / size
+    # Sums along a diagonal: an eps for each of at most |k| terms would be the worst case.
+    assert error.max() <= 5e-15
+    assert np.array_equal(k, np.swapaxes(k, -1, -2))
 
 
 @pytest.mark.parametrize("name", ["stride two", "mixed 2-D", "large"])
