@@ -2,7 +2,8 @@
 (function () {
   "use strict";
 
-  // A widget holds a frame for every combination of its controls' values; show the chosen one.
+  // A widget holds a frame for every combination of its controls' values, one seen and the others
+  // as data; exchange the one that is seen for the chosen one.
   function show(box, spoken) {
     var chosen = [];
     box.querySelectorAll("input[type=range], select, input:checked").forEach(function (control) {
@@ -12,14 +13,19 @@
       control.setAttribute("aria-valuetext", text);
       control.nextElementSibling.textContent = text;
     });
-    box.querySelectorAll("[data-frame]").forEach(function (frame) {
-      frame.hidden = frame.dataset.frame !== chosen.join("-");
-    });
+    var key = chosen.join("-"), seen = box.querySelector(".lcn-frame");
+    if (seen.dataset.frame !== key) {
+      var data = box.querySelector('script[data-frame="' + key + '"]'), picture = data.textContent;
+      data.textContent = seen.innerHTML;
+      data.dataset.frame = seen.dataset.frame;
+      seen.innerHTML = picture;
+      seen.dataset.frame = key;
+    }
     if (!spoken) return;
     var live = box.querySelector(".lcn-live");
     clearTimeout(live.timer); // speak where a drag ends, not on its way
     live.timer = setTimeout(function () {
-      live.textContent = box.querySelector("[data-frame]:not([hidden]) svg").getAttribute("aria-label");
+      live.textContent = seen.firstElementChild.getAttribute("aria-label");
     }, 150);
   }
 

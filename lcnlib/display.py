@@ -171,17 +171,19 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
 
 
 def _page(frame, legend, controls):
-    """The controls and a frame for every combination of their values; all but one are hidden."""
+    """The controls, the frame seen first, and the other combinations' frames as inert data."""
     name = f"lcn-{next(_numbers)}"
-    frames = []
+    first, others = "", []
     for indices in itertools.product(*(range(len(c.values)) for c in controls.values())):
-        values = {k: c.values[i] for (k, c), i in zip(controls.items(), indices)}
-        hidden = "" if indices == tuple(c.start for c in controls.values()) else " hidden"
+        made = frame({k: c.values[i] for (k, c), i in zip(controls.items(), indices)})
         key = "-".join(map(str, indices))
-        frames.append(f'<div data-frame="{key}"{hidden}>{frame(values)}</div>')
+        if indices == tuple(c.start for c in controls.values()):
+            first = f'<div class="lcn-frame" data-frame="{key}">{made}</div>'
+        else:  # what is no element of the page does not slow it down
+            others.append(f'<script type="image/svg+xml" data-frame="{key}">{made}</script>')
     handles = "".join(c.element(f"{name}-{k}") for k, c in controls.items())
-    return Page(f'<div class="lcn-explore">{handles}<figure>{"".join(frames)}{legend}</figure>'
-                '<div class="lcn-live" aria-live="polite"></div></div>')
+    return Page(f'<div class="lcn-explore">{handles}<figure>{first}{legend}</figure>'
+                f'{"".join(others)}<div class="lcn-live" aria-live="polite"></div></div>')
 
 
 _numbers = itertools.count(1)  # of the widgets of this page, whose notebook has one kernel
@@ -212,9 +214,12 @@ def _arrange(fig, places):
 
     if not (layout := fig.get_layout_engine()):
         return
-    words = [[t.get_text() for t in (ax.title, ax.xaxis.label, ax.yaxis.label,
-                                     *ax.get_xticklabels(), *ax.get_yticklabels())]
-             for ax in fig.axes]
+    words = []
+    for ax in fig.axes:
+        texts = [ax.title, ax.xaxis.label, ax.yaxis.label]
+        if ax.name != "3d":  # there, labels have no place before they are drawn
+            texts += [*ax.get_xticklabels(), *ax.get_yticklabels()]
+        words.append([t.get_text() for t in texts])
     words.append([t.get_text() for box in fig.legends for t in box.get_texts()])
     key = (tuple(fig.get_size_inches()), re.sub(r"\d", "0", str(words)))
     if key not in places:

@@ -45,9 +45,13 @@ def tree(page):
 
 def frames(page):
     """The frames of the built page, {indices: alt text}, and those that are seen first."""
-    found = tree(page).select("[data-frame]")
-    seen = [f["data-frame"] for f in found if not f.has_attr("hidden")]
-    return {f["data-frame"]: f.svg["aria-label"] for f in found}, seen
+    made = tree(page)
+    seen = made.select(".lcn-frame")
+    data = made.select('script[type="image/svg+xml"]')
+    inside = [BeautifulSoup(d.string, "html.parser").svg for d in data]
+    found = {d["data-frame"]: svg["aria-label"] for d, svg in zip(data, inside)}
+    return found | {f["data-frame"]: f.svg["aria-label"] for f in seen}, [
+        f["data-frame"] for f in seen]
 
 
 def alts(text):
