@@ -5,22 +5,14 @@ there are no launch, edit and issue links, and addresses are relative to the sit
 """
 
 import html
-import json
 import posixpath
-import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from docutils import nodes
 
 PREVIEW = "_static/preview.png"  # drawn by tools/picture.py after the build
-PAGES_BRANCH = "gh-pages"        # the built site, where Colab finds notebooks that install lcnlib
-INSTALL = '''\
-# Where the book's library is missing, on Colab for example, this installs its release.
-try:
-    import lcnlib
-except ModuleNotFoundError:
-    %pip install --quiet "lcnlib @ git+{url}@v{version}"'''
+PAGES_BRANCH = "gh-pages"        # the built site; tools/downloads.py says what is in its notebooks
 
 
 def repository(config):
@@ -117,21 +109,6 @@ def finish(app, exception):
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{pages}</urlset>\n',
         encoding="utf-8")
-    if url := repository(app.config):
-        project = tomllib.loads(Path(app.srcdir, "pyproject.toml").read_text(encoding="utf-8"))
-        install = INSTALL.format(url=url, version=project["project"]["version"])
-        for path in out.glob("_sources/**/*.ipynb"):
-            add_first_cell(path, install)
-
-
-def add_first_cell(path, source):
-    """Put a code cell in front of the notebook that readers download."""
-    book = json.loads(path.read_text(encoding="utf-8"))
-    first = {"cell_type": "code", "id": "install", "metadata": {}, "execution_count": None,
-             "outputs": [], "source": source}
-    if book["cells"][:1] != [first]:
-        book["cells"].insert(0, first)
-        path.write_text(json.dumps(book, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def setup(app):

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import downloads
 import vendor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +51,7 @@ def main(*args):
     index = out / "html" / "index.html"
     if done.returncode or not index.exists():
         sys.exit("The book was not built: the warnings and errors above say why.")
+    downloads.main(index.parent)
     # In a process of its own: it draws, and this one has not loaded matplotlib.
     subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview",
                     index.parent / "_static" / "preview.png"], cwd=ROOT, check=True)
