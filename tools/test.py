@@ -44,7 +44,7 @@ def main():
         finally:
             build.kill()
     if "cold strict build" not in failed:
-        run("browser", [*PYTEST, "-n", "2", "tests/browser"],
+        run("browser", [*PYTEST, "-n", "2", "--dist", "loadgroup", "tests/browser"],
             env={**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")})
     run("chapters as in the reader's browser", [sys.executable, "tools/live.py", "check"])
     print(f"\nmake test took {time.monotonic() - start:.0f} s")

@@ -1,0 +1,134 @@
+"""Reading with a keyboard, at first sight, and by search."""
+
+import time
+
+import pytest
+from browser import settled
+
+# What a reader types, and a page that must be among the first answers.
+QUESTIONS = [
+    ("neural tangent kernel", "book/04_kernel.html"),
+    ("gradient flow", "book/03_flow.html"),
+    ("balanced", "book/03_flow.html"),
+    ("invariants", "book/03_flow.html"),
+    ("polyphase", "book/02_function_space.html"),
+    ("neuromanifold", "book/02_function_space.html"),
+    ("Riemannian gradient flow", "book/06_riemannian_flow.html"),
+    ("Proposition 2", "book/03_flow.html"),
+    ("discriminant", "book/07_bounce.html"),
+    ("sectional curvature", "book/09_metric.html"),
+    ("geodesic", "book/09_metric.html"),
+    ("unique factorization", "book/08_two_dimensions.html"),
+    ("cross-correlation", "book/01_polynomials.html"),
+]
+CHAPTER = "book/01_polynomials.html"
+
+
+@pytest.fixture
+def page(chromium):
+    page = chromium.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    yield page
+    page.close()
+
+
+@pytest.mark.parametrize(("words", "target"), QUESTIONS, ids=[q for q, _ in QUESTIONS])
+def test_search_finds_statements_by_their_usual_names(page, base, html, words, target):
+    if not (html / target).exists():
+        pytest.fail(f"{target} is not in the book")
+    page.goto(base + target)
+    page.keyboard.press("Control+k")
+    page.keyboard.type(words)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=*")
+    page.locator("#search-results .search-summary").filter(has_text="found").wait_for()
+    page.locator("#search-results li a").first.wait_for()
+    page.wait_for_timeout(300)
+    found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+    pages = list(dict.fromkeys(link.split("?")[0].split("#")[0] for link in found))
+    assert base + target in pages[:5], f"found {pages}"
+
+
+def test_landmarks_have_names_of_their_own(page, base):
+    settled(page, base + CHAPTER)
+    assert page.locator("main").count() == 1
+    assert page.get_by_role("contentinfo").count() == 1
+    names = page.locator("nav, aside:not([hidden])").evaluate_all(
+        "all => all.filter(e => e.checkVisibility()).map(e => e.getAttribute('aria-label')"
+        " || document.getElementById(e.getAttribute('aria-labelledby'))?.textContent.trim())")
+    assert len(names) >= 3 and all(names) and len(names) == len(set(names)), names
+    assert page.locator("h1").count() == 1
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def focused(page):
+    return page.evaluate("""() => {
+      const e = document.activeElement, look = getComputedStyle(e), box = e.getBoundingClientRect();
+      // A label around a control may show its focus.
+      const label = e.closest("label"), frame = label ? getComputedStyle(label) : look;
+      const ring = s => s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0
+        || s.boxShadow !== "none";
+      return {html: e.outerHTML.slice(0, 120), id: e.id, inMain: !!e.closest("main"),
+              seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight,
+              ringed: ring(look) || ring(frame)};
+    }""")
+
+
+def test_skip_link_comes_first_and_leads_to_the_text(page, base):
+    settled(page, base + CHAPTER)
+    page.keyboard.press("Tab")
+    link = page.locator(":focus")
+    assert link.inner_text() == "Skip to main content"
+    page.wait_for_timeout(300)  # it slides in
+    assert focused(page)["seen"]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert focused(page)["inMain"]
+
+
+@pytest.mark.parametrize("name", ["book/index.html", CHAPTER])
+def test_tab_goes_through_the_page_in_its_order_and_is_seen(page, base, name):
+    settled(page, base + name)
+    assert page.evaluate("[...document.querySelectorAll('[tabindex]')].every(e => e.tabIndex <= 0)")
+    controls = page.locator(".lcn-explore input, .lcn-explore select").evaluate_all(
+        "all => all.filter(e => e.type !== 'radio' || e.checked).map(e => e.id || e.name)")
+    reached, faults, order = [], [], []
+    page.evaluate("window.stops = [...document.querySelectorAll('*')]")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(300)  # the skip link slides in
+    for _ in range(400):
+        place = page.evaluate("stops.indexOf(document.activeElement)")
+        if page.evaluate("document.activeElement === document.body") or place in order[-1:]:
+            break
+        order.append(place)
+        where = focused(page)
+        if not (where["seen"] and where["ringed"]):
+            faults.append(where)
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+        page.keyboard.press("Tab")
+    assert order == sorted(order), "the order of tabs is not that of the page"
+    assert [r for r in reached if r in controls] == controls
+    assert not faults, "\n".join(map(str, faults))
+
+
+@pytest.mark.parametrize("name", ["book/index.html", CHAPTER, "book/12_real_data.html"])
+def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
+    times = []
+    for _ in range(3):  # the machine may be busy with other tests
+        context = chromium.new_context()
+        page = context.new_page()
+        start = time.monotonic()
+        page.goto(base + name, wait_until="commit")
+        handle = page.locator(".lcn-explore input[type=range]").first
+        handle.focus()
+        before = page.locator(".lcn-frame").first.get_attribute("data-frame")
+        at_end = handle.input_value() == handle.get_attribute("max")
+        page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
+        page.wait_for_function(
+            "b => document.querySelector('.lcn-frame').dataset.frame !== b", arg=before,
+            timeout=10_000)
+        times.append(time.monotonic() - start)
+        context.close()
+        if times[-1] < 2:
+            break
+    print(f"the first picture moved after {min(times):.2f} s")
+    assert min(times) < 2
