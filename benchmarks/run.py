@@ -96,7 +96,7 @@ def large_row(work, net, goals):
 
 def flow_row(work, net, goals, batch=()):
     rng = np.random.default_rng(4)
-    filters = [0.7 * w for w in lcn.random_filters(net, rng, batch)]
+    filters = lcn.random_filters(net, rng, batch)
     target = rng.standard_normal(net.end_to_end_shape)
     loss = QuadraticLoss(target)
     b = int(np.prod(batch))
@@ -197,9 +197,8 @@ def verdicts(row, out):
 
 
 def unit(seconds):
-    for scale, name in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if seconds >= scale:
-            break
+    scale, name = next(
+        (u for u in ((1, "s"), (1e-3, "ms")) if seconds >= u[0]), (1e-6, "µs"))
     return f"{seconds / scale:.3g} {name}"
 
 
