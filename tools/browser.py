@@ -32,7 +32,8 @@ def find_chromium(playwright):
         print("no Chromium on this machine: installing Debian's package chromium", flush=True)
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for args in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", *args], env=env, stdout=subprocess.DEVNULL)
+            subprocess.run(["apt-get", "-o", "DPkg::Lock::Timeout=300", *args], env=env,
+                           stdout=subprocess.DEVNULL)
         if path := shutil.which("chromium"):
             return path
     raise RuntimeError(
@@ -86,3 +87,10 @@ def settled(page, address):
     page.goto(address, wait_until="load", timeout=60_000)
     page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise;"
                   " await document.fonts.ready; }")
+
+
+if __name__ == "__main__":  # make sure that there is one, and say which
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        print(find_chromium(playwright))
