@@ -2,7 +2,9 @@
 
 import sys
 import time as clock
-from math import sqrt
+import warnings
+from math import isfinite, sqrt
+from numbers import Real
 
 import numpy as np
 import scipy
@@ -21,6 +23,17 @@ def as_times(t):
             + ("" if t.ndim != 1 else "; sort it and remove repetitions")
         )
     return t
+
+
+def check_tolerances(rtol, atol):
+    """InputError unless 0 < rtol < 1 and 0 <= atol, both numbers."""
+    for name, value, fits in (("rtol", rtol, "in (0, 1)"), ("atol", atol, ">= 0")):
+        number = isinstance(value, Real) and isfinite(value)
+        if not number or value < 0 or (name == "rtol" and not 0 < value < 1):
+            raise InputError(
+                f"{name}: expected a number {fits}, the tolerance of the reported states, "
+                f"got {value!r}"
+            )
 
 
 def check_loss(loss, v, batch):
@@ -60,10 +73,18 @@ def integrate(rhs, y0, t, *, n_flows, method, rtol, atol, progress=False, **opti
         return rhs(time, y)
 
     # A trial step may overflow; the solver then takes a smaller one.
-    with np.errstate(over="ignore", invalid="ignore"):
-        sol = scipy.integrate.solve_ivp(
-            tracked, (t[0], t[-1]), y0, t_eval=t, method=method, rtol=rtol, atol=atol, **options
-        )
+    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("error", message="The following arguments have no effect")
+        try:
+            sol = scipy.integrate.solve_ivp(
+                tracked, (t[0], t[-1]), y0, t_eval=t, method=method, rtol=rtol, atol=atol,
+                **options,
+            )
+        except UserWarning as unused:
+            raise InputError(
+                f"options: expected options of the method {method!r} of "
+                f"scipy.integrate.solve_ivp, got {str(unused).rsplit(': ')[-1]}"
+            ) from None
     if not sol.success or sol.y.shape[1] != len(t) or not np.isfinite(sol.y).all():
         raise FlowError(
             f"the flow cannot be continued past t = {reached:.6g} ({sol.message}); expected "

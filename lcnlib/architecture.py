@@ -198,6 +198,8 @@ def random_filters(net, seed, batch=()):
     >>> [w.shape for w in random_filters(LCN((3, 2), 2), seed=0, batch=(4,))]
     [(4, 3), (4, 2)]
     """
+    if not isinstance(net, LCN):
+        raise InputError(f"net: expected an LCN, got {type(net).__name__}")
     if not isinstance(seed, np.random.Generator):
         try:
             seed = np.random.default_rng(operator.index(seed))

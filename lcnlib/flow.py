@@ -7,7 +7,14 @@ import numpy as np
 from ._checks import as_filters
 from ._collocation import FINEST, StepTooSmall, collocate
 from ._hessian import QuadraticFlow
-from ._integration import as_times, check_loss, hold_at_rest, integrate, progress_of
+from ._integration import (
+    as_times,
+    check_loss,
+    check_tolerances,
+    hold_at_rest,
+    integrate,
+    progress_of,
+)
 from ._spectral import cofactor_values, plan
 from .composition import end_to_end
 from .losses import QuadraticLoss
@@ -108,6 +115,7 @@ def gradient_flow(
     """
     ws = as_filters(net, filters)
     t = as_times(t)
+    check_tolerances(rtol, atol)
     batch = ws[0].shape[: -net.ndim]
     p = plan(net)
     start = p.pack(ws)

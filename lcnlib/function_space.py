@@ -6,7 +6,7 @@ import numpy as np
 
 from ._branch import Branch, Edge, Left
 from ._checks import as_end_to_end, as_filters, as_invariants
-from ._integration import as_times, check_loss, hold_at_rest, integrate
+from ._integration import as_times, check_loss, check_tolerances, hold_at_rest, integrate
 from .composition import end_to_end
 from .errors import FlowError
 from .flow import FlowResult
@@ -82,6 +82,7 @@ def function_space_flow(
     """
     v = as_end_to_end(net, v)
     t = as_times(t)
+    check_tolerances(rtol, atol)
     batch, k = v.shape[: v.ndim - net.ndim], net.end_to_end_shape
     delta = as_invariants(net, invariants, batch)
     check_loss(loss, v, batch)

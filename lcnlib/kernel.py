@@ -1,6 +1,7 @@
 """The differential of mu and its neural tangent kernel (S4, S5, chapter 4)."""
 
 from math import prod
+from numbers import Real
 
 import numpy as np
 
@@ -232,7 +233,7 @@ def rank(net, filters, rtol=None):
     (3, 2)
     """
     ws = as_filters(net, filters)
-    if rtol is not None and not 0 <= rtol < 1:
+    if rtol is not None and not (isinstance(rtol, Real) and 0 <= rtol < 1):
         raise InputError(f"rtol: expected a number in [0, 1), got {rtol!r}")
     axes = tuple(range(-net.ndim, 0))
     unit = []

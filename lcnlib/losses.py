@@ -47,8 +47,11 @@ class QuadraticLoss:
 
     def __init__(self, target, weight=None):
         self.target = as_real(target, "target")
-        if self.target.ndim == 0:
-            raise InputError("target: expected an array of shape k, got a single number")
+        if self.target.size == 0 or self.target.ndim == 0:
+            raise InputError(
+                "target: expected an array of shape k, one number for each entry of the end-to-end "
+                f"filter, got shape {self.target.shape}"
+            )
         self.weight = None
         self.constant = 0.0
         if weight is not None:
@@ -109,6 +112,8 @@ class QuadraticLoss:
                 f"x: expected {d} trailing axes of at least the end-to-end shape {k}, "
                 f"got shape {x.shape}"
             )
+        if x.size == 0:
+            raise InputError(f"x: expected at least one signal, got shape {x.shape}")
         out = tuple((m - n) // step + 1 for m, n, step in zip(x.shape[-d:], k, s))
         want = x.shape[:-d] + out
         if y.shape != want:

@@ -86,3 +86,8 @@ def test_random_filters():
 def test_random_filters_bad_input(seed, batch):
     with pytest.raises(InputError, match="expected"):
         random_filters(LCN((2, 2)), seed, batch)
+
+
+def test_random_filters_need_an_architecture():
+    with pytest.raises(InputError, match="net: expected an LCN, got tuple"):
+        random_filters((2, 2), 0)

@@ -231,6 +231,27 @@ def test_bad_arguments(loss, t, words):
         lcn.gradient_flow(LCN((2, 2), 2), loss, [[1, 0], [1, 0]], t)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rtol": -1}, r"rtol: expected a number in \(0, 1\).*got -1"),
+        ({"rtol": 0}, "rtol"),
+        ({"rtol": "small"}, "rtol.*got 'small'"),
+        ({"atol": -1e-9}, "atol: expected a number >= 0"),
+        ({"atol": np.nan}, "atol.*got nan"),
+        ({"steps": 7}, "options of the method 'DOP853'.*got `steps`"),
+    ],
+)
+def test_bad_options(options, words):
+    net, loss = LCN((2, 2), 2), QuadraticLoss(np.ones(4))
+    filters = [[1.0, 2.0], [3.0, 4.0]]
+    with pytest.raises(lcn.InputError, match=words):
+        lcn.gradient_flow(net, loss, filters, [0, 1], **options)
+    v, delta = lcn.end_to_end(net, filters), lcn.invariants(net, filters)
+    with pytest.raises(lcn.InputError, match=words):
+        lcn.function_space_flow(net, loss, v, delta, [0, 1], **options)
+
+
 def test_progress(capsys, solver):
     net = LCN((2, 2), 2)
     loss, start = problem(net, 7)

@@ -164,8 +164,9 @@ def test_rank_of_very_different_norms_batches_and_tolerance():
     two = LCN((2, 2))
     near = [[1, 1], [1, 1 + 1e-9]]
     assert (lcn.rank(two, near), lcn.rank(two, near, rtol=1e-6)) == (3, 2)
-    with pytest.raises(lcn.InputError, match="rtol"):
-        lcn.rank(two, near, rtol=-1)
+    for rtol in (-1, "small"):
+        with pytest.raises(lcn.InputError, match="rtol"):
+            lcn.rank(two, near, rtol=rtol)
 
 
 def test_bad_covectors_and_directions():

@@ -54,7 +54,8 @@ def test_gradient_is_the_derivative_of_value():
 @pytest.mark.parametrize(
     ("target", "weight", "words"),
     [
-        (1.0, None, "single number"),
+        (1.0, None, r"one number for each entry.*got shape \(\)"),
+        ([], None, r"one number for each entry.*got shape \(0,\)"),
         ([np.nan, 1], None, "finite"),
         ([1, 2], [[1]], r"expected shape \(2, 2\).*got \(1, 1\)"),
         ([1, 2], [[1, 1], [0, 1]], "symmetric"),
@@ -72,5 +73,7 @@ def test_bad_data_and_filters():
         QuadraticLoss.from_data(net, np.ones(3), np.ones(1))
     with pytest.raises(lcn.InputError, match=r"y: expected shape \(2,\).*got \(3,\)"):
         QuadraticLoss.from_data(net, np.ones(8), np.ones(3))
+    with pytest.raises(lcn.InputError, match=r"at least one signal, got shape \(0, 8\)"):
+        QuadraticLoss.from_data(net, np.ones((0, 8)), np.ones((0, 2)))
     with pytest.raises(lcn.InputError, match="v: expected shape"):
         QuadraticLoss([1.0, 2.0]).value([1.0, 2.0, 3.0])
