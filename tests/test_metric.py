@@ -237,7 +237,7 @@ def test_bad_input():
         with pytest.raises(errors.InputError, match="rtol"):
             inner(net, w, v, v, rtol=rtol)
     for loss in (None, lcnlib.LCN((2, 2))):
-        with pytest.raises(errors.InputError, match="loss: .*without gradient"):
+        with pytest.raises(errors.InputError, match=r"loss: .*without gradient"):
             riemannian_gradient(net, w, loss)
     with pytest.raises(errors.InputError, match="shape"):
         inner(net, w, v[:-1], v)
