@@ -1,6 +1,6 @@
 """One factorisation followed as v moves, and the edge of the smooth locus (S7, S8)."""
 
-from math import sqrt
+from math import prod, sqrt
 
 import numpy as np
 import scipy
@@ -36,6 +36,7 @@ class Branch:
             signs[i, self.plan.parts[i]] = -1.0
             signs[i, self.plan.parts[i + 1]] = 1.0
         self.signs = signs
+        self.square = net.dimension == prod(net.end_to_end_shape)
         self.history = []  # (time, theta, velocity) of the last two lifts
         # J and the differential of delta in one unit, so that neither drowns the other.
         j = jacobians(self.plan, self.theta)
@@ -133,8 +134,7 @@ class Branch:
         s = np.linalg.svd(j * columns, compute_uv=False)
         sigma = s[:, self.net.dimension - 1] / s[:, 0]
         stacked = np.concatenate([j, d], axis=1)
-        square = stacked.shape[1] == stacked.shape[2]
-        det = np.linalg.det(stacked) if square else np.ones(len(theta))
+        det = np.linalg.det(stacked) if self.square else np.ones(len(theta))
         return np.minimum(sigma, norms.min(axis=1) / norms.max(axis=1)), det
 
 
@@ -173,52 +173,50 @@ class Edge:
                 f"v: expected a point where dmu has rank {branch.net.dimension}, got one where it "
                 "drops; the metric is not defined there: start elsewhere"
             )
-        self.trail = []  # (time, v, theta, det) at every accepted step
-        self.rhs = None
+        self.trail = []  # (time, v, theta, det, margin) at every accepted step
+        self.rhs = self.pull = None  # velocities of v and of theta, as functions of time and state
 
     def __call__(self, time, y):
         branch = self.branch
         v = y.reshape(len(branch.theta), -1)
         if branch.follow(v) is None:
-            raise Left(time, "the factorisation cannot be followed any further")
+            why = "the factorisation cannot be followed any further"
+            raise Left(self._crossing(time, time), why)
         margin, det = branch.margin()
         if (det * self.det < 0).any():
             last = self.trail[-1][2]
             scalars = [q for q, n in zip(branch.plan.parts, branch.plan.sizes) if n == 1]
             zero = any((last[:, q] * branch.theta[:, q] < 0).any() for q in scalars)
-            raise Left(self._crossing(time), ZERO if zero else "two factorisations of v have met")
+            why = ZERO if zero else "two factorisations of v have met"
+            raise Left(self._crossing(time, time), why)
         near = margin < self.floor
         if near.any():
-            raise Left(time + self._rest(time, y, margin, near), self._why())
-        self.trail.append((time, y, branch.theta, det))
+            why, rest = self._why(), self._rest(time, y, margin, near)
+            raise Left(self._crossing(time, time + rest), why)
+        self.trail.append((time, y, branch.theta, det, margin))
         return 1.0
 
-    def _crossing(self, time):
-        """Root of a determinant between the last good step and `time`, by small steps between."""
-        start, y, theta, det = self.trail[-1]
-        points = [(start, det)]
+    def _crossing(self, time, otherwise):
+        """When a determinant vanishes, near `time`; `otherwise` when none does.
 
-        def record(t, x):
-            if branch.follow(x.reshape(len(theta), -1)) is not None and t > start:
-                points.append((t, branch.margin()[1]))
-            return 1.0
+        Next to a singular point the lift of v loses half the digits.  So the last lift that is
+        far from one is followed instead, by the gradient flow of the filters.
+        """
+        if not self.branch.square:
+            return otherwise
+        far = [entry for entry in self.trail if (entry[4] >= 100 * self.floor).all()]
+        start, _, theta, *_ = (far or self.trail)[-1]
 
-        branch = self.branch
-        branch.theta, branch.history = theta, []
-        scipy.integrate.solve_ivp(
-            self.rhs, (start, time), y, method="DOP853", max_step=(time - start) / 8,
-            rtol=self.rtol, atol=1e-3 * self.rtol, events=record,
+        def least(_, x):
+            self.branch.theta = x.reshape(theta.shape)
+            return (self.branch.margin()[1] * np.sign(self.det)).min()
+
+        least.terminal = True
+        flow = scipy.integrate.solve_ivp(
+            self.pull, (start, 2 * time - start), theta.reshape(-1), method="DOP853",
+            rtol=self.rtol, atol=1e-3 * self.rtol, events=least,
         )
-        times, dets = np.array([t for t, _ in points]), np.array([d for _, d in points])
-        roots = [time]
-        for column in dets.T:
-            change = np.flatnonzero(column[1:] * column[:-1] < 0)
-            if change.size:
-                near = slice(max(0, change[0] - 4), change[0] + 6)
-                smooth = scipy.interpolate.BarycentricInterpolator(times[near], column[near])
-                low, high = times[change[0]], times[change[0] + 1]
-                roots.append(scipy.optimize.brentq(smooth, low, high, xtol=1e-15))
-        return min(roots)
+        return flow.t_events[0][0] if flow.t_events[0].size else otherwise
 
     def _rest(self, time, y, margin, near):
         """Time left until the margin, which falls linearly, is zero."""

@@ -1,6 +1,7 @@
 """Checked conversion of what a caller passes in; the messages say how to mend it."""
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -132,6 +133,12 @@ def as_invariants(net, invariants, batch=None, name="invariants"):
             f"{name}: expected leading axes that broadcast to the batch axes {batch}, "
             f"got {d.shape[:-1]}"
         ) from None
+
+
+def check_fraction(value, name="rtol"):
+    """InputError unless `value` is a number strictly between 0 and 1."""
+    if not (isinstance(value, Real) and 0 < value < 1):
+        raise InputError(f"{name}: expected a number between 0 and 1, got {value!r}")
 
 
 def finite_result(a, what):

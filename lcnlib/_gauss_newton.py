@@ -95,20 +95,8 @@ def directions(net, v, filters):
     return Directions(net, v / np.linalg.norm(v), plan(net).pack(filters)[0].copy())
 
 
-def polish(net, v, filters, steps=30):
-    """Minimise |c mu(filters) - v| by damped Gauss-Newton steps.
-
-    Parameters
-    ----------
-    net : LCN
-    v : ndarray, shape k, not zero
-    filters : sequence of H ndarrays, shapes k_i
-
-    Returns
-    -------
-    Directions
-    """
-    at = directions(net, v, filters)
+def polish(at, steps=30):
+    """`Directions` where |c mu(filters) - v| is least, by damped Gauss-Newton steps from `at`."""
     if at.residual < 2e-16:
         return at
     for _ in range(steps):

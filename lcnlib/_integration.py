@@ -38,18 +38,24 @@ def check_tolerances(rtol, atol):
 
 def check_loss(loss, v, batch):
     """InputError unless `loss` gives finite values and gradients of the right shape at v."""
-    for name, want in (("value", batch), ("gradient", v.shape)):
-        method = getattr(loss, name, None)
-        if not callable(method):
-            raise InputError(
-                f"loss: expected an object with methods value(v) and gradient(v), got "
-                f"{type(loss).__name__} without {name}"
-            )
-        got = as_real(method(v), f"loss.{name}(v)")
-        if got.shape != want:
-            raise InputError(
-                f"loss.{name}(v): expected shape {want} for v of shape {v.shape}, got {got.shape}"
-            )
+    checked(loss, "value", v, batch)
+    checked(loss, "gradient", v, v.shape)
+
+
+def checked(loss, name, v, shape):
+    """The finite array of the given shape that the method `name` of the loss returns at v."""
+    method = getattr(loss, name, None)
+    if not callable(method):
+        raise InputError(
+            f"loss: expected an object with methods value(v) and gradient(v), got "
+            f"{type(loss).__name__} without {name}"
+        )
+    got = as_real(method(v), f"loss.{name}(v)")
+    if got.shape != shape:
+        raise InputError(
+            f"loss.{name}(v): expected shape {shape} for v of shape {v.shape}, got {got.shape}"
+        )
+    return got
 
 
 def integrate(rhs, y0, t, *, n_flows, method, rtol, atol, progress=False, **options):

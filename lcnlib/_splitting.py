@@ -14,7 +14,7 @@ from math import gcd
 import numpy as np
 
 from ._distribute import distributions
-from ._gauss_newton import polish
+from ._gauss_newton import directions, polish
 from ._irreducible import factor_candidates
 from ._polynomials import TooLargeError, multiply, upsample
 from ._polyphase import split_first
@@ -122,7 +122,7 @@ def _refine(v, u, g, s):
     if v.size * (u.size + g.size) > POLISH_LIMIT:
         return u, g
     net = LCN((u.shape, g.shape), (s, 1))
-    return polish(net, v, [u, g]).filters
+    return polish(directions(net, v, [u, g])).filters
 
 
 def _share_out(v, shapes, tol, limit):

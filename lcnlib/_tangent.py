@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._checks import as_end_to_end, as_filters
+from ._checks import as_end_to_end, as_filters, check_fraction
 from .errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
 from .kernel import jacobian
 from .scaling import _norm
@@ -98,8 +98,7 @@ def components(net, fr, a, name, rtol=RTOL_TANGENT):
     Returns eta, shape (*lead,), and g, a list of H arrays of shape (*lead, |k_i|).
     """
     a = as_end_to_end(net, a, name)
-    if not 0 < rtol < 1:
-        raise InputError(f"rtol: expected a number between 0 and 1, got {rtol!r}")
+    check_fraction(rtol)
     a = a.reshape((*a.shape[: a.ndim - net.ndim], fr.left.shape[-2]))
     try:
         np.broadcast_shapes(a.shape[:-1], fr.batch)

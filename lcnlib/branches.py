@@ -177,8 +177,8 @@ def _real_roots(net, groups, real_roots):
     try:
         given = [index(r) for r in np.atleast_1d(np.array(real_roots, dtype=object))]
     except TypeError:
-        given = []
-    if len(given) != len(groups):
+        given = None
+    if given is None or len(given) != len(groups):
         raise InputError(
             f"real_roots: expected one int for each group of root_groups(net), {groups}, "
             f"got {real_roots!r}"

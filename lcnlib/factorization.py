@@ -1,9 +1,12 @@
 """All real factorisations of an end-to-end filter (S6, S8, S9, S12; chapters 5, 7, 8)."""
 
+from math import sqrt
+from numbers import Integral
+
 import numpy as np
 
-from ._checks import as_end_to_end
-from ._gauss_newton import polish
+from ._checks import as_end_to_end, check_fraction
+from ._gauss_newton import directions, polish
 from ._polyphase import polyphase
 from ._splitting import split
 from .errors import InputError, ZeroFilterError
@@ -15,6 +18,9 @@ MERGE = 2e-14
 # Next to an answer that is exact up to rounding, others have to be exact to this, too: else they
 # are points beside a multiple root, where v hardly moves.
 EXACT = 1e-12
+# A candidate whose product is off by more than this (or the square root of rtol) is a wrong one:
+# Gauss-Newton would carry it to a point beside a multiple root.  Right ones are off by rounding.
+NEAR = 0.03
 # Answers whose unit filters agree to this are one answer, found twice.
 SAME = 1e-7
 # Entries below this, relative to the largest of the filter, do not decide its sign.
@@ -89,7 +95,9 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     v = v / np.abs(v).max()
     layers = list(zip(net.filter_shapes, net.cumulative_strides))
     for tol in dict.fromkeys((MERGE, max(MERGE, rtol))):
-        found = [polish(net, v, filters) for filters in split(v, layers, tol, limit)]
+        near = max(NEAR, sqrt(rtol))
+        candidates = [directions(net, v, filters) for filters in split(v, layers, tol, limit)]
+        found = [polish(at) for at in candidates if at.residual <= near]
         best = min((at.residual for at in found), default=1.0)
         if best <= rtol:
             bound = min(rtol, max(EXACT, 100 * best))
@@ -114,9 +122,8 @@ def as_one_end_to_end(net, v):
 
 
 def check_tolerance(rtol, limit):
-    if not 0 < rtol < 1:
-        raise InputError(f"rtol: expected a number between 0 and 1, got {rtol!r}")
-    if not limit >= 1:
+    check_fraction(rtol)
+    if not (isinstance(limit, Integral) and limit >= 1):
         raise InputError(f"limit: expected an int >= 1, got {limit!r}")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy
 
-from ._checks import as_real
+from ._checks import as_end_to_end, as_real
 from ._orbit import Orbit
 from ._tangent import RTOL_TANGENT, components, frame, lifted
 from .composition import end_to_end
@@ -123,9 +123,11 @@ class _Curve:
                 f"filters: expected one set of filters without batch axes, got {fr.batch}; call "
                 "geodesic for each"
             )
-        if np.ndim(velocity) != net.ndim:
+        velocity = as_end_to_end(net, velocity, "velocity")
+        if velocity.ndim != net.ndim:
             raise InputError(
-                f"velocity: expected shape {net.end_to_end_shape}, got {np.shape(velocity)}"
+                f"velocity: expected shape {net.end_to_end_shape}, got {velocity.shape}; call "
+                "geodesic for each"
             )
         eta, g = components(net, fr, velocity, "velocity", rtol)
         h = lifted(fr, eta, g)

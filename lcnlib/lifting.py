@@ -157,7 +157,7 @@ def distinct_kernels(net, branches):
 
 
 def _nearest(net, v, delta, guess, rtol, limit):
-    at = polish(net, v, guess)
+    at = polish(directions(net, v, guess))
     if at.residual <= rtol:
         signed, distance = _with_signs_of(net, v, at.filters, guess)
         if distance < isolation(at) / 2:

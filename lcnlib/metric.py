@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._integration import checked
 from ._tangent import RTOL_TANGENT, components, frame, lifted
 from .composition import end_to_end
 from .kernel import ntk_apply
@@ -146,7 +147,7 @@ def riemannian_gradient(net, filters, loss):
     SingularPointError, ZeroFilterError
         When dmu drops rank at the filters.
     InputError
-        When shapes do not fit.
+        When shapes do not fit, or the loss has no finite gradient.
 
     Examples
     --------
@@ -156,4 +157,4 @@ def riemannian_gradient(net, filters, loss):
     """
     frame(net, filters)
     v = end_to_end(net, filters)
-    return ntk_apply(net, filters, loss.gradient(v))
+    return ntk_apply(net, filters, checked(loss, "gradient", v, v.shape))

@@ -171,6 +171,8 @@ def test_bad_input():
     for bad in (3, 6, -2, [4, 2], 2.0, [2.0], [[2]], '4'):
         with pytest.raises(lcn.InputError, match="real_roots"):
             lcn.generic_kernel_count(net, real_roots=bad)
+    with pytest.raises(lcn.InputError, match="real_roots"):
+        lcn.generic_kernel_count(LCN((3, 3), 2), real_roots="a")
     for call in (lambda d: lcn.generic_kernel_count(net, d),
                  lambda d: lcn.kernel_count(net, [1, 2, 3, 2, 1], d)):
         for bad in ([0.0, 0.0], [np.inf], 0.0):

@@ -252,6 +252,22 @@ def test_near_a_singular_point_nothing_is_lost(distance):
     assert same_lists(found, [w], 1e-12)
 
 
+@pytest.mark.parametrize(
+    "shapes, strides, atoms",
+    [
+        ([(1, 3), (1, 3), (2, 2)], [(1, 2), (2, 1), 1], [4, 5] + [7, 8] * 4),
+        ([(1, 2), (1, 3), (2, 3)], [1, (1, 2), 1], [4, 7, 8, 7, 8, 7, 7, 8]),
+        ([(3, 1), (3, 2), (2, 3)], [1, 2, 1], [0, 11, 4, 5, 0, 0, 6, 7, 8, 2]),
+    ],
+)
+def test_no_answers_beside_a_multiple_root(shapes, strides, atoms):
+    """Gauss-Newton from a wrong candidate creeps towards a multiple root: 1e-6 from it the
+    residual is below 1e-12."""
+    net, atoms = LCN(shapes, strides), [SINGLE_2D[i] for i in atoms]
+    found = lcn.factorizations(net, reduce(multiply, atoms))
+    assert same_lists(found, oracle(net, atoms), 1e-6)
+
+
 def test_repeated_factors_are_counted_once():
     b = np.array([1.0, 2.0, 1.0])  # all roots at -1
     assert len(lcn.factorizations(LCN((3, 3, 3)), lcn.end_to_end(LCN((3, 3, 3)), [b] * 3))) == 1
@@ -348,11 +364,12 @@ def test_bad_input():
     for v in (np.ones(3), np.ones((2, 4)), [1, 2, np.nan, 3], [1j, 0, 0, 1], "no"):
         with pytest.raises(lcn.InputError, match="v:"):
             lcn.factorizations(net, v)
-    for rtol in (0, 1, -1, np.nan):
+    for rtol in (0, 1, -1, np.nan, "a", None, [0.1]):
         with pytest.raises(lcn.InputError, match="rtol"):
             lcn.factorizations(net, np.ones(4), rtol=rtol)
-    with pytest.raises(lcn.InputError, match="limit"):
-        lcn.factorizations(net, np.ones(4), limit=0)
+    for limit in (0, -1, 2.5, "a", None):
+        with pytest.raises(lcn.InputError, match="limit"):
+            lcn.factorizations(net, np.ones(4), limit=limit)
     many = LCN((4, 4, 4))
     v = np.poly(np.arange(1, 10) / 3)  # 9 real roots: 1680 factorisations
     assert len(lcn.factorizations(many, v)) == 1680

@@ -293,6 +293,8 @@ def test_bad_input():
         geodesic(net, w, a + np.eye(5)[2], 1.0)
     with pytest.raises(errors.InputError, match="velocity"):
         geodesic(net, w, np.stack([a, a]), 1.0)
+    with pytest.raises(errors.InputError, match="velocity"):
+        geodesic(net, w, [a, a[:2]], 1.0)
     with pytest.raises(errors.InputError, match="without batch"):
         geodesic(net, [np.stack([x, x]) for x in w], a, 1.0)
     with pytest.raises(errors.InputError, match="s: "):

@@ -233,8 +233,12 @@ def test_bad_input():
     v = lcnlib.end_to_end(net, w)
     with pytest.raises(errors.NotTangentError, match="normal part"):
         inner(net, w, v, v + 1e-3 * np.eye(5)[2])
-    with pytest.raises(errors.InputError, match="rtol"):
-        inner(net, w, v, v, rtol=2)
+    for rtol in (2, 0, np.nan, None):
+        with pytest.raises(errors.InputError, match="rtol"):
+            inner(net, w, v, v, rtol=rtol)
+    for loss in (None, lcnlib.LCN((2, 2))):
+        with pytest.raises(errors.InputError, match=r"loss: .*without gradient"):
+            riemannian_gradient(net, w, loss)
     with pytest.raises(errors.InputError, match="shape"):
         inner(net, w, v[:-1], v)
     with pytest.raises(errors.InputError, match="broadcast"):
