@@ -35,9 +35,15 @@ lab: .venv/installed
 test: .venv/installed
 	$(BIN)/python tools/test.py
 
-bench: .venv/installed
-	@test -f benchmarks/run.py || { echo 'There are no benchmarks yet: benchmarks/run.py is missing.'; exit 1; }
-	$(BIN)/python benchmarks/run.py
+# The competitors have an environment of their own. No uv: pip also finds a build of torch on disk.
+.venv-bench/installed: benchmarks/requirements.txt
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# Every contestant may use all cores.
+bench: .venv-bench/installed
+	env -u OMP_NUM_THREADS -u OPENBLAS_NUM_THREADS .venv-bench/bin/python benchmarks/run.py
 
 shots: .venv/installed
 	$(BIN)/python tools/shots.py _build/html _build/shots
@@ -46,5 +52,5 @@ lock: .venv/installed
 	$(BIN)/python tools/lock.py
 
 clean:
-	rm -rf _build assets/vendor node_modules .pytest_cache .ruff_cache *.egg-info
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	rm -rf .venv-bench _build assets/vendor node_modules .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -209,25 +209,3 @@ def autograd_flow(net, target, flat, t1, rtol, atol):
         return product(sol.y[:, -1].reshape(flat.shape))
 
     return run
-
-
-def scipy_jax_flow(net, target, flat, t1, rtol, atol):
-    """SciPy's DOP853 with a right-hand side compiled by JAX; v at t1."""
-    product, goal = jax_product(net), jnp.asarray(target.reshape(-1))
-
-    def loss(x):
-        r = product(x) - goal
-        return 0.5 * (r @ r)
-
-    slope = jax.grad(loss)
-    slope = jax.jit(jax.vmap(slope) if flat.ndim == 2 else slope)
-    final = jax.jit(jax.vmap(product) if flat.ndim == 2 else product)
-
-    def run():
-        sol = scipy.integrate.solve_ivp(
-            lambda t, y: -np.asarray(slope(y.reshape(flat.shape))).reshape(-1), (0, t1),
-            flat.reshape(-1), method="DOP853", rtol=rtol, atol=atol,
-        )
-        return np.asarray(final(sol.y[:, -1].reshape(flat.shape)))
-
-    return run

@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def code_key():
     """Hash of everything, besides the notebooks, that their output depends on."""
-    files = [*sorted(ROOT.glob("lcnlib/**/*.py")), ROOT / "requirements.txt", *sorted(
+    files = [*sorted(ROOT.glob("lcnlib/**/*.py")), *sorted(ROOT.glob("lcnlib/*.json")),
+             ROOT / "requirements.txt", *sorted(
         p for p in ROOT.glob("book/**/*") if p.suffix in (".npz", ".csv", ".py"))]
     return hashlib.sha256(b"".join(
         f"{p.relative_to(ROOT)}\n".encode() + p.read_bytes() for p in files)).hexdigest()
