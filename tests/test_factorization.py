@@ -448,6 +448,28 @@ def test_real_roots_and_multiplicities():
     assert np.abs(c * again - p).max() < 1e-13 * np.abs(p).max()
 
 
+def test_multiple_roots_behind_a_badly_conditioned_layer():
+    """Layer one is 1e-4 from an exchange: the rest comes out with errors of 1e-12 and needs
+    polishing before its double roots can be seen."""
+    net = LCN((5, 4, 4), (2, 1, 1))
+    rest = reduce(np.convolve, [[1.5, 1], [-0.3, 1], [-2, 1]] * 2)
+    wide = np.zeros(13)
+    wide[::2] = rest
+    for seed in range(8):
+        p = np.convolve([2, 1e-4, 1], np.random.default_rng(seed).standard_normal(3))
+        # Of each double root one, two or no copies: 1 + 6 ways to make degree three.
+        assert len(lcn.factorizations(net, np.convolve(p, wide))) == 7
+
+
+@pytest.mark.parametrize("distance", [0.1, 0.03])
+def test_a_repeated_factor_next_to_a_simple_one(distance):
+    f = np.array([[1.0, 2.0], [3.0, -1.0]])
+    g = f + distance * np.array([[0.0, 1.0], [0.0, 0.0]])
+    net = LCN([(2, 2)] * 3)
+    found = lcn.factorizations(net, lcn.end_to_end(net, [f, f, g]))
+    assert same_lists(found, [[f, f, g], [f, g, f], [g, f, f]], 1e-10)
+
+
 def test_several_multiple_roots():
     """Multiplicities up to five of roots 0.4 apart, whose clusters are 0.006 wide."""
     rng = np.random.default_rng(0)
