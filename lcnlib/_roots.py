@@ -44,18 +44,20 @@ def real_factors(p, merge):
     free, clusters = list(range(len(roots))), []
     tau = WIDEST
     while len(free) > 1 and tau > 1e-12 and (nearest <= tau).any():
-        for members in _linked(free, distance, tau):
-            family = sorted({*members, *_mirror(roots, members)})
-            if len(members) < 2 or not set(family) <= set(free):
+        near = [members for members in _linked(free, distance, tau) if len(members) > 1]
+        # All of them first: one alone is ill conditioned while another is still split.
+        for group in (near, *([members] for members in near)):
+            family = {i for members in group for i in (*members, *_mirror(roots, members))}
+            if not family or not family <= set(free):
                 continue
             rest = [[i] for i in free if i not in family]
-            trial = _factors(roots, [*clusters, members, *rest])
+            trial = _factors(roots, [*clusters, *group, *rest])
             if _distance_to(p, trial) > ROUGH:
                 continue
             trial = _refined(p, trial)
             if _distance_to(p, trial) <= merge:
                 factors = trial
-                clusters.append(members)
+                clusters += group
                 free = [i for i in free if i not in family]
         tau /= 4
     return factors

@@ -2,6 +2,7 @@
 
 from functools import reduce
 from itertools import product
+from math import comb
 
 import numpy as np
 import pytest
@@ -445,6 +446,53 @@ def test_real_roots_and_multiplicities():
     again = reduce(np.convolve, [f for f, m in _roots.real_factors(p, 2e-14) for _ in range(m)])
     c = again @ p / (again @ again)
     assert np.abs(c * again - p).max() < 1e-13 * np.abs(p).max()
+
+
+def test_multiple_roots_behind_a_badly_conditioned_layer():
+    """Layer one is 1e-4 from an exchange: the rest comes out with errors of 1e-12 and needs
+    polishing before its double roots can be seen."""
+    net = LCN((5, 4, 4), (2, 1, 1))
+    rest = reduce(np.convolve, [[1.5, 1], [-0.3, 1], [-2, 1]] * 2)
+    wide = np.zeros(13)
+    wide[::2] = rest
+    for seed in range(8):
+        p = np.convolve([2, 1e-4, 1], np.random.default_rng(seed).standard_normal(3))
+        # Of each double root one, two or no copies: 1 + 6 ways to make degree three.
+        assert len(lcn.factorizations(net, np.convolve(p, wide))) == 7
+
+
+@pytest.mark.parametrize("distance", [0.1, 0.03])
+def test_a_repeated_factor_next_to_a_simple_one(distance):
+    f = np.array([[1.0, 2.0], [3.0, -1.0]])
+    g = f + distance * np.array([[0.0, 1.0], [0.0, 0.0]])
+    net = LCN([(2, 2)] * 3)
+    found = lcn.factorizations(net, lcn.end_to_end(net, [f, f, g]))
+    assert same_lists(found, [[f, f, g], [f, g, f], [g, f, f]], 1e-10)
+
+
+def test_several_multiple_roots():
+    """Multiplicities up to five of roots 0.4 apart, whose clusters are 0.006 wide."""
+    rng = np.random.default_rng(0)
+    cases = 0
+    while cases < 60:
+        roots, mult = np.sort(rng.uniform(-2, 2, 3)), rng.integers(1, 6, 3)
+        if np.diff(roots).min() < 0.4:
+            continue
+        cases += 1
+        p = reduce(np.convolve, [[-x, 1] for x, m in zip(roots, mult) for _ in range(m)])
+        found = sorted((-f[0] / f[1], m) for f, m in _roots.real_factors(p, 2e-14))
+        assert [m for _, m in found] == mult.tolist()
+        # With its multiplicity held fixed a root is conditioned like 1e3 here.
+        assert np.abs([x for x, _ in found] - roots).max() < 1e-11
+
+
+@pytest.mark.parametrize("n", [8, 10, 12, 14, 16])
+def test_binomial_filters(n):
+    """(1 + x)^n: the computed roots lie on a circle of radius up to 0.1, the answer is one."""
+    net = LCN((n // 2 + 1, n // 2 + 1))
+    v = np.array([comb(n, j) for j in range(n + 1)], dtype=float)
+    half = np.array([comb(n // 2, j) for j in range(n // 2 + 1)], dtype=float)
+    assert same_lists(lcn.factorizations(net, v), [[half, half]], 1e-12)
 
 
 @pytest.mark.parametrize(
