@@ -13,6 +13,8 @@ another h nor another stage asks for a new factorisation.
 Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 """
 
+from math import comb
+
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -46,6 +48,21 @@ def _tables():
 
 
 C, A_INVERSE, TAIL, THROUGH = _tables()
+
+
+def _continuation():
+    """Row r^1 ... r^STAGES times this: the (STAGES, STAGES) matrix of the predictor, flat.
+
+    It continues the last polynomial, from its end, over a step that is r times as long.  As
+    P_n(1 + 2 x) = sum over j of comb(n, j) comb(n + j, j) x^j, it is a polynomial in r.
+    """
+    b = [[comb(n, j) * comb(n + j, j) for n in range(STAGES + 1)] for j in POWERS.tolist()]
+    table = np.einsum("ij,jk->jik", C[:, None] ** POWERS, np.array(b, float) @ THROUGH)
+    return table.reshape(STAGES, -1)
+
+
+POWERS = np.arange(1, STAGES + 1)
+CONTINUE = _continuation()
 
 
 def _diagonal():
@@ -185,8 +202,8 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
         h = np.minimum(h, end - time)
         scale = atol + rtol * np.abs(y)
         # Predict by the last polynomial, continued.
-        matrix = _polynomial(1 + C * (h / old_h)[:, None]) - np.eye(STAGES)[-1]
-        z = np.einsum("bij,jbp->ibp", matrix, old_z)
+        matrix = ((h / old_h)[:, None] ** POWERS @ CONTINUE).reshape(-1, STAGES, STAGES)
+        z = np.matmul(matrix, old_z.transpose(1, 0, 2)).transpose(1, 0, 2)
         used = _newton(velocity, _Linear(d, q, h), y, z, h, scale)
         count += STAGES * int(used.max())
         solved = used <= NEWTON_LIMIT
