@@ -121,7 +121,7 @@ def flow_row(work, net, goals, batch=()):
     if max(map(np.prod, net.filter_shapes)) <= 9:
         run["diffrax Dopri8, shifts"] = lambda: peers.diffrax_flow(
             *args, product=peers.jax_product_by_shifts)
-    if b == 1 and flat.size < 50:  # minutes for larger ones
+    if b == 1 and flat.size < 20:  # a minute and more for larger ones
         run["SciPy + autograd"] = lambda: peers.autograd_flow(*args)
     return {"work": f"flow, {work}", "net": net, "goals": goals, "batch": b, "run": run,
             "reference": lambda: ours(1e-12, 1e-15), "tolerance": 1e-6}

@@ -14,51 +14,19 @@ Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 """
 
 import numpy as np
-from numpy.polynomial import legendre
 
-STAGES = 7
+from ._radau import A_INVERSE, BACK, CONTINUE, INTO, LAMBDA, POWERS, SOLVE, STAGES, TAIL
+from ._radau import polynomial as _polynomial
+
 # Newton stops when what is left of its steps is this fraction of the tolerance.
 NEWTON_GOAL = 0.02
 NEWTON_LIMIT = 10
 # As many iterations as this ask for a new Hessian.
 NEWTON_SLOW = 5
+# For one flow with so few parameters the system's inverse, as one matrix, saves many calls.
+MATRIX_LIMIT = 12
 # The finest relative tolerance that rounding in the tables leaves room for.
 FINEST = 1e-13
-
-
-def _tables():
-    """c; A^-1; rows for the last two Legendre coefficients of h y'; values -> Legendre."""
-    s = STAGES
-    difference = np.zeros(s + 1)
-    difference[[s - 1, s]] = -1.0, 1.0
-    x = np.sort(legendre.legroots(difference).real)
-    for _ in range(3):
-        x -= legendre.legval(x, difference) / legendre.legval(x, legendre.legder(difference))
-    x[-1] = 1.0
-    vander = legendre.legvander(x, s - 1)
-    to_coefficients = np.linalg.inv(vander)
-    integrals = [legendre.legval(x, legendre.legint(e, lbnd=-1)) / 2 for e in np.eye(s)]
-    inverse = np.linalg.inv(np.stack(integrals, axis=1) @ to_coefficients)
-    rows = to_coefficients[-2:] @ inverse
-    # The polynomial through 0 at c = 0 and Z at c.
-    through = np.linalg.inv(legendre.legvander(np.concatenate([[-1.0], x]), s))[:, 1:]
-    return (x + 1) / 2, inverse, rows, through
-
-
-C, A_INVERSE, TAIL, THROUGH = _tables()
-
-
-def _diagonal():
-    """Eigenvalues of A^-1, one of each conjugate pair, and the real forms of V^-1 and of V."""
-    values, v = np.linalg.eig(A_INVERSE)
-    keep = values.imag > -1e-8
-    v_inverse = np.linalg.inv(v)[keep]
-    v = v[:, keep] * np.where(np.abs(values[keep].imag) < 1e-8, 1.0, 2.0)
-    return (values[keep], np.concatenate([v_inverse.real, v_inverse.imag]),
-            np.concatenate([v.real, -v.imag], axis=1))
-
-
-LAMBDA, INTO, BACK = _diagonal()
 
 
 def _norm(a, scale):
@@ -83,8 +51,17 @@ class _Linear:
         imag = LAMBDA.imag[:, None, None] / h[:, None]
         size = real * real + imag * imag
         self.real, self.imag = real / size, imag / size
+        self.matrix = None
+        if len(h) == 1 and d.shape[1] <= MATRIX_LIMIT:
+            p = d.shape[1]
+            stages = SOLVE @ np.concatenate([self.real[:, 0], self.imag[:, 0]])
+            matrix = stages @ (q[0][:, None] * q[0]).reshape(p * p, p).T
+            matrix = matrix.reshape(STAGES, STAGES, p, p).transpose(0, 2, 1, 3)
+            self.matrix = matrix.reshape(STAGES * p, STAGES * p)
 
     def __call__(self, g):
+        if self.matrix is not None:
+            return (self.matrix @ g.reshape(-1)).reshape(g.shape)
         s, b, p = g.shape
         r = len(LAMBDA)
         g = _turn(g, self.q)
@@ -100,7 +77,7 @@ class _Linear:
     def take(self, index):
         out = object.__new__(_Linear)
         out.q, out.qt = self.q[index], self.qt[index]
-        out.real, out.imag = self.real[:, index], self.imag[:, index]
+        out.real, out.imag, out.matrix = self.real[:, index], self.imag[:, index], None
         return out
 
 
@@ -138,11 +115,6 @@ def _newton(velocity, linear, y, z, h, scale):
     if z is not whole:
         whole[:, live] = z
     return used
-
-
-def _polynomial(x):
-    """Matrix from Z to the collocation polynomial at x, in steps: (*x.shape, STAGES)."""
-    return legendre.legvander(2 * x - 1, STAGES) @ THROUGH
 
 
 class StepTooSmall(Exception):
@@ -185,8 +157,8 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
         h = np.minimum(h, end - time)
         scale = atol + rtol * np.abs(y)
         # Predict by the last polynomial, continued.
-        matrix = _polynomial(1 + C * (h / old_h)[:, None]) - np.eye(STAGES)[-1]
-        z = np.einsum("bij,jbp->ibp", matrix, old_z)
+        matrix = ((h / old_h)[:, None] ** POWERS @ CONTINUE).reshape(-1, STAGES, STAGES)
+        z = np.ascontiguousarray(np.matmul(matrix, old_z.transpose(1, 0, 2)).transpose(1, 0, 2))
         used = _newton(velocity, _Linear(d, q, h), y, z, h, scale)
         count += STAGES * int(used.max())
         solved = used <= NEWTON_LIMIT
@@ -197,16 +169,17 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
         error = np.where(solved, error, np.inf)
         good = error <= 1.0
         factor = (0.5 / error) ** (1 / (STAGES + 1))
-        factor = np.where(solved, np.clip(factor, 0.3, 3.0), 0.3)
-        if good.any():
-            new = np.where(good, time + h, time)
-            new[good & (h >= end - time)] = end
+        factor = np.where(solved, np.minimum(np.maximum(factor, 0.3), 3.0), 0.3)
+        new = np.where(h >= end - time, end, time + h)
+        if good.all():
+            _report(out, t, flows, time, new, h, y, z)
+            y, old_z, old_h, time = y + z[-1], z, h, new
+        else:
+            new = np.where(good, new, time)
             _report(out, t, flows, time, new, h, y, z)
             y = np.where(good[:, None], y + z[-1], y)
             old_z = np.where(good[:, None], z, old_z)
-            old_h = np.where(good, h, old_h)
-            time = new
-        if not good.all():
+            old_h, time = np.where(good, h, old_h), new
             old_z[:, ~solved] = 0.0  # the predictor may be to blame
             tiny = ~good & (h * factor < 1e-14 * np.maximum(np.abs(time), end - t[0]))
             if tiny.any():

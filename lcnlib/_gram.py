@@ -1,8 +1,8 @@
 """The Jacobian and the kernel K = J J^T as matrices, from the coefficients of the cofactors (S4).
 
-Column (i, j) of J is the cofactor c_i shifted by S_i j, so J consists of windows.  Of large K only
-the half above the diagonal is computed, in bands of rows, and mirrored.  In one dimension, with
-R a multiple of all strides,
+Column (i, j) of J is the cofactor c_i shifted by S_i j, so J consists of windows.  Of K only
+the half above the diagonal is computed, and mirrored.  In one dimension, with R a multiple of
+all strides,
 
     K[a + R, b + R] - K[a, b] = sum over i and j of +- c_i[a + R - S_i j] c_i[b + R - S_i j]
 
@@ -16,10 +16,10 @@ import numpy as np
 
 # Up to this many entries a table of indices builds the Jacobian in the fewest calls.
 GATHER_LIMIT = 1 << 14
-# Up to this many end-to-end coefficients one matrix product is quickest.
+# Up to this many end-to-end coefficients one matrix product for a whole batch is quickest.
 PRODUCT_LIMIT = 192
-# Rows in a band of the product, and at least so many in one of the recursion.
-BAND, STEP = 128, 16
+# At least so many rows in a band of the recursion.
+STEP = 16
 # The recursion must save this much of the rank, because it adds a pass over K.
 SAVING = 0.5
 
@@ -53,35 +53,26 @@ def _windows(p, c):
 def kernels(p, c):
     """K (B, |k|, |k|), exactly symmetric, from the cofactors' coefficients (H, B, |k|)."""
     _, b, n = c.shape
-    if n > PRODUCT_LIMIT:
-        one = _recursion if _rank(p, _step(p)) < SAVING * p.offsets[-1] else _product
-        out = np.empty((b, n, n))
-        for i in range(b):
-            one(p, c[:, i : i + 1], out[i])
-        return out
-    j = jacobians(p, c)
-    if b == 1:
-        return (j[0] @ j[0].T)[None]  # one symmetric rank-k update: exactly symmetric
-    k = j @ j.transpose(0, 2, 1)
-    k += k.transpose(0, 2, 1).copy()
-    k *= 0.5
-    return k
-
-
-def _mirror(out, a, e, band):
-    """Rows a to e from the diagonal on, and the columns below it."""
-    square = band[:, : e - a]
-    square[...] = (square + square.T) / 2
-    out[a:e, a:] = band
-    out[e:, a:e] = band[:, e - a :].T
+    large = n > PRODUCT_LIMIT
+    if large and _rank(p, _step(p)) < SAVING * p.offsets[-1]:
+        one = _recursion
+    elif large or b == 1:
+        one = _product
+    else:
+        j = jacobians(p, c)
+        k = j @ j.transpose(0, 2, 1)
+        k += k.transpose(0, 2, 1).copy()
+        k *= 0.5
+        return k
+    out = np.empty((b, n, n))
+    for i in range(b):
+        one(p, c[:, i : i + 1], out[i])
+    return out
 
 
 def _product(p, c, out):
-    jt = _windows(p, c)[0]
-    j = np.ascontiguousarray(jt.T)
-    for a in range(0, len(out), BAND):
-        e = min(len(out), a + BAND)
-        _mirror(out, a, e, j[a:e] @ jt[:, a:])
+    j = jacobians(p, c)[0]
+    np.matmul(j, j.T, out=out)  # one symmetric rank-k update: exactly symmetric
 
 
 def _step(p):
@@ -118,4 +109,7 @@ def _recursion(p, c, out):
         band = left[a:e] @ right[:, a:]
         if a:
             band += out[a - step : e - step, a - step : n - step]
-        _mirror(out, a, e, band)
+        square = band[:, : e - a]
+        square[...] = (square + square.T) / 2
+        out[a:e, a:] = band
+        out[e:, a:e] = band[:, e - a :].T

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import lcnlib as lcn
-from lcnlib import LCN, QuadraticLoss, _collocation, _fft, _hessian, _spectral
+from lcnlib import LCN, QuadraticLoss, _collocation, _fft, _hessian, _radau, _spectral
 from lcnlib import flow as flow_module
 
 from .cases import NAMED
@@ -172,6 +172,31 @@ def test_collocation_against_closed_forms_each_flow_in_its_own_steps():
     growth = np.exp(6 * t)[:, None, None]
     np.testing.assert_allclose(y, y0 * growth / (1 + y0 * (growth - 1)), rtol=1e-9)
     assert count < 2000
+
+
+@pytest.mark.parametrize("limit", [0, 10**9], ids=["eigenbasis", "matrix"])
+@pytest.mark.parametrize("flows", [1, 3])
+def test_newton_solves_its_linear_system(limit, flows, monkeypatch):
+    monkeypatch.setattr(_collocation, "MATRIX_LIMIT", limit)
+    rng = np.random.default_rng(0)
+    a, g = rng.normal(size=(flows, 5, 5)), rng.normal(size=(_collocation.STAGES, flows, 5))
+    a, h = a + a.transpose(0, 2, 1), rng.uniform(0.01, 0.1, flows)
+    got = _collocation._Linear(*np.linalg.eigh(a), h)(g)
+    for b in range(flows):
+        whole = np.kron(_collocation.A_INVERSE / h[b], np.eye(5))
+        whole += np.kron(np.eye(_collocation.STAGES), a[b])
+        want = np.linalg.solve(whole, g[:, b].reshape(-1))
+        np.testing.assert_allclose(got[:, b].reshape(-1), want, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 0.5, 3.0])
+def test_predictor_continues_the_polynomial(ratio):
+    n = _collocation.STAGES
+    table = ratio**_collocation.POWERS @ _collocation.CONTINUE
+    z = _radau.C ** np.arange(1, n + 1)[:, None]  # the powers x, x^2, ... at the nodes
+    want = (1 + ratio * _radau.C) ** np.arange(1, n + 1)[:, None] - 1
+    got = z @ table.reshape(n, n).T
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12 * (1 + ratio) ** n)
 
 
 def test_collocation_gives_up_where_there_is_no_solution():

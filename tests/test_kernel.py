@@ -26,11 +26,10 @@ def build(request, monkeypatch):
     monkeypatch.setattr(_gram, "GATHER_LIMIT", {"table": 10**9, "windows": 0}[request.param])
 
 
-@pytest.fixture(params=["product", "bands", "recursion"])
+@pytest.fixture(params=["batch", "one by one", "recursion"])
 def gram(request, monkeypatch):
-    monkeypatch.setattr(_gram, "PRODUCT_LIMIT", 10**9 if request.param == "product" else 0)
+    monkeypatch.setattr(_gram, "PRODUCT_LIMIT", 10**9 if request.param == "batch" else 0)
     monkeypatch.setattr(_gram, "SAVING", np.inf if request.param == "recursion" else 0)
-    monkeypatch.setattr(_gram, "BAND", 7)
     monkeypatch.setattr(_gram, "STEP", 3)
     return request.param
 
