@@ -24,7 +24,7 @@ live: .venv/installed
 	$(BIN)/python tools/live.py
 
 live-test: live
-	$(BIN)/python -m pytest -q -rA tests/live/chapters.py
+	$(BIN)/python -m pytest -q -rA -n 2 tests/live/chapters.py
 
 live-lock: .venv/installed
 	$(BIN)/python tools/live_lock.py
