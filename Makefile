@@ -11,9 +11,9 @@ export OPENBLAS_NUM_THREADS ?= 1
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12, say" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	# uv installs in seconds what takes pip a minute; without it pip does.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep ^uv== requirements.txt)" \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check "$$(grep ^uv== requirements.txt)" \
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt \
-	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	  || $(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 	touch $@
 
 book: .venv/installed
@@ -24,7 +24,7 @@ live: .venv/installed
 	$(BIN)/python tools/live.py
 
 live-test: live
-	$(BIN)/python -m pytest -q -rA tests/live/chapters.py
+	$(BIN)/python -m pytest -q -rA -n 2 tests/live/chapters.py
 
 live-lock: .venv/installed
 	$(BIN)/python tools/live_lock.py

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import types
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
@@ -118,9 +119,10 @@ class Page:
 def explore(draw, alt, caption=None, *, raster=False, **controls):
     """A picture with one to three handles, alive with and without a kernel.
 
-    With a kernel the picture is drawn anew at every change.  In the built book (environment
-    variable ``LCN_BOOK_STATIC``) the same call draws one frame for every combination of the
-    controls' values, and the page steps through them; it needs no ipywidgets.
+    With a kernel the picture is drawn anew at every change, by the functions as they are at the
+    call: what later cells do to the names in them changes nothing.  In the built book
+    (environment variable ``LCN_BOOK_STATIC``) the same call draws one frame for every combination
+    of the controls' values, and the page steps through them; it needs no ipywidgets.
 
     Parameters
     ----------
@@ -155,6 +157,7 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
         return _page(frame, legend, controls)
     import ipywidgets as W
 
+    draw, alt = _kept(draw), _kept(alt)
     handles = {name: control.widget() for name, control in controls.items()}
     picture = W.HTML()
 
@@ -168,6 +171,23 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
     box = W.VBox([*handles.values(), picture])
     box.add_class("lcn-explore")
     return box
+
+
+def _kept(f):
+    """The function as it is now, with those it calls: later cells may use its names anew."""
+    if not isinstance(f, types.FunctionType):
+        return f
+    names = {}
+
+    def copy(g):
+        made = types.FunctionType(g.__code__, names, g.__name__, g.__defaults__, g.__closure__)
+        made.__kwdefaults__ = g.__kwdefaults__
+        return made
+
+    for name, value in f.__globals__.items():
+        own = isinstance(value, types.FunctionType) and value.__globals__ is f.__globals__
+        names[name] = copy(value) if own else value
+    return copy(f)
 
 
 def _page(frame, legend, controls):

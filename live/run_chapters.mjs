@@ -1,4 +1,5 @@
-// Every cell of every notebook under Pyodide in Node, each notebook in a fresh namespace.
+// Every cell of every notebook under Pyodide in Node, each notebook in a fresh namespace; then every
+// control of its widgets is moved.
 //     node run_chapters.mjs PYODIDE_FOLDER CHAPTER.ipynb...
 // Says which cell fails, and then exits with 1.  A cell that prints other numbers than are saved in it
 // is only named: NumPy, SciPy and Pillow have other versions there.
@@ -19,6 +20,12 @@ const python = await loadPyodide({
 // There is no screen: to show a figure is to do nothing, without a word.
 python.runPython("import warnings; warnings.filterwarnings('ignore', 'FigureCanvasAgg is non-interactive')");
 const quiet = { messageCallback: () => {} };
+await python.loadPackage("lcnlib", quiet);
+python.FS.writeFile("move_widgets.py", fs.readFileSync(new URL("move_widgets.py", import.meta.url)));
+python.runPython("import lcnlib.display, move_widgets");
+const processTime = () => Object.values(process.cpuUsage()).reduce((a, b) => a + b) / 1e6;
+// What is promised, in seconds of processor time.
+const LIMIT = 0.5;
 const text = x => (Array.isArray(x) ? x.join("") : x);
 const seconds = since => ((Date.now() - since) / 1000).toFixed(1) + " s";
 
@@ -31,9 +38,17 @@ async function run(cell, globals) {
   return saved && saved !== written.stdout ? `prints\n${written.stdout}instead of\n${saved}` : "";
 }
 
+function move() {
+  python.globals.set("clock", processTime);
+  const lines = python.runPython(`"\\n".join(move_widgets.move(made, ${LIMIT}, clock))`);
+  if (lines.includes("TOO SLOW")) throw new Error(lines);
+  return lines;
+}
+
 let failed = 0;
 for (const file of process.argv.slice(3)) {
   const start = Date.now();
+  python.runPython("made = []; lcnlib.display.explore = move_widgets.recorder(made)");
   const globals = python.toPy({ __name__: "__main__" });
   const cells = JSON.parse(fs.readFileSync(file)).cells;
   const notes = [];
@@ -49,7 +64,13 @@ for (const file of process.argv.slice(3)) {
       break; // the cells after it would fail for lack of its names
     }
   }
-  python.runPython("import sys; 'matplotlib' in sys.modules and sys.modules['matplotlib.pyplot'].close('all')");
+  try {
+    if (!bad) notes.push(move());
+  } catch (error) {
+    bad = true;
+    notes.push(`a widget fails\n${error.message}`);
+  }
+  python.runPython("import matplotlib.pyplot; matplotlib.pyplot.close('all')");
   globals.destroy();
   failed += bad;
   console.log(`${bad ? "FAILED" : "ok"} ${path.basename(file)} (${seconds(start)})`);

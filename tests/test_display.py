@@ -119,6 +119,18 @@ def test_live_draws_one_frame_and_follows_its_handles(live):
     assert alts(picture.value) == ["A dashes to 3.3"]
 
 
+def test_live_keeps_the_meaning_of_names_that_later_cells_use_anew(live):
+    names = {"draw": draw}
+    exec("size = 1\n"
+         "def helper(n): return size * n\n"
+         "def plot(n): return draw(helper(n), 'line')\n"
+         "def say(n, *, unit='cm'): return f'{helper(n):g} {unit}'", names)
+    slider, picture = explore(names["plot"], names["say"], n=("n", [1.0, 2.0])).children
+    exec("size = None\ndef helper(n): raise ValueError", names)
+    slider.value = 1.5
+    assert alts(picture.value) == ["1.5 cm"]
+
+
 def test_live_lays_out_anew_only_where_the_writing_changes(live, monkeypatch):
     done = []
     execute = ConstrainedLayoutEngine.execute

@@ -59,6 +59,7 @@ def serve(folder):
     """Serve `folder` on a free local port; the value is the base address."""
     handler = functools.partial(_Handler, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *args: None  # a page that closes while it loads is no fault
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

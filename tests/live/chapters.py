@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 START = 120_000  # ms until Python answers; 25 s on a busy machine with two cores
 RUN = 240_000  # ms for all cells of a chapter
+LATE = 2  # s from a slider to its picture; 0.5 are promised, on a machine with nothing else to do
 
 # The outputs of the open notebook's code cells, by cell number.
 OUTPUTS = """() => {
@@ -78,13 +79,21 @@ def test_runs_from_its_page_to_the_last_cell(chromium, html, path):
 
 
 def slide(page):
-    """Move the first slider of the notebook; how long its picture took, if it has one."""
-    handle = page.locator(".lcn-explore .noUi-handle").first
-    if not handle.count():
-        return "no slider"
-    picture = page.locator(".lcn-explore").filter(has=page.locator(".noUi-handle")).first.locator(
-        "svg.lcn-figure").first
-    handle.scroll_into_view_if_needed()
+    """Move every slider of the notebook; how long the slowest picture took."""
+    slowest, count = 0, 0
+    for box in page.locator(".lcn-explore").filter(has=page.locator(".noUi-handle")).all():
+        picture = box.locator("svg.lcn-figure").first
+        for handle in box.locator(".noUi-handle").all():
+            handle.scroll_into_view_if_needed()
+            # The best of three: the machine may be busy.
+            slowest = max(slowest, min(moved(page, handle, picture) for _ in range(3)))
+            count += 1
+    assert slowest < LATE, f"the picture follows its slider after {slowest:.2f} s"
+    return f"{count} sliders, a picture at most {slowest * 1000:.0f} ms after its slider"
+
+
+def moved(page, handle, picture):
+    """Seconds until the picture is another one after an arrow key."""
     before = picture.inner_html()
     handle.focus()
     began = time.monotonic()
@@ -93,7 +102,7 @@ def slide(page):
     while picture.inner_html() == before:
         assert time.monotonic() - began < 20, "the slider changes nothing"
         page.wait_for_timeout(10)
-    return f"a picture {(time.monotonic() - began) * 1000:.0f} ms after its slider"
+    return time.monotonic() - began
 
 
 @pytest.mark.parametrize(("broken", "said"), [
@@ -111,11 +120,11 @@ def test_a_failed_start_is_told_with_a_way_out(chromium, html, tmp_path, broken,
         context = chromium.new_context()
         page = context.new_page()
         page.goto(f"{base}lite/notebooks/index.html?path={CHAPTERS[0].name}")
-        message = page.locator("#start[role=alert]")
+        # On a busy machine another message may come first.
+        message = page.locator("#start[role=alert]").filter(has_text=said)
         message.wait_for(timeout=START)
         words = message.inner_text()
         context.close()
-    assert said in words
     assert re.search(r"make lab$", words.strip())
 
 
