@@ -1,10 +1,11 @@
 """One factorisation followed as v moves, and the edge of the smooth locus (S7, S8)."""
 
-from math import prod, sqrt
+from math import sqrt
 
 import numpy as np
 import scipy
 
+from ._polynomials import common_root_pairs, resultants
 from ._spectral import plan
 from .errors import FlowError, SingularPointError
 from .kernel import jacobians
@@ -36,7 +37,9 @@ class Branch:
             signs[i, self.plan.parts[i]] = -1.0
             signs[i, self.plan.parts[i + 1]] = 1.0
         self.signs = signs
-        self.square = net.dimension == prod(net.end_to_end_shape)
+        self.pairs = common_root_pairs(net)
+        # Where a layer of size one vanishes v = 0, the apex unless M is a line.
+        self.scalars = [i for i, n in enumerate(self.plan.sizes) if n == 1 and net.dimension > 1]
         self.history = []  # (time, theta, velocity) of the last two lifts
         # J and the differential of delta in one unit, so that neither drowns the other.
         j = jacobians(self.plan, self.theta)
@@ -119,23 +122,28 @@ class Branch:
         return [np.stack([x[:, part] for x in out]) for part in self.plan.parts]
 
     def margin(self):
-        """How far the current lifts are from the singular locus, (B,), and determinants (B,).
+        """How far the current lifts are from the singular locus, (B,).
 
-        The margin is the smallest non-trivial singular value of the Jacobian at filters of norm
-        one, relative to the largest; the ratio of the least filter norm to the greatest if that
-        is less.  The determinant of the stacked differentials of mu and delta, where they are
-        square, changes sign where two factorisations meet; elsewhere it is set to one.
+        The smallest non-trivial singular value of the Jacobian at filters of norm one, relative
+        to the largest; the ratio of the least filter norm to the greatest if that is less.
         """
         theta, p = self.theta, self.plan
         norms = np.stack([np.sqrt((theta[:, q] ** 2).sum(axis=1)) for q in p.parts], axis=1)
         j = jacobians(p, theta)
-        d = self.weight * self.signs * theta[:, None, :]
         columns = np.repeat(norms, p.sizes, axis=1)[:, None, :]
         s = np.linalg.svd(j * columns, compute_uv=False)
         sigma = s[:, self.net.dimension - 1] / s[:, 0]
-        stacked = np.concatenate([j, d], axis=1)
-        det = np.linalg.det(stacked) if self.square else np.ones(len(theta))
-        return np.minimum(sigma, norms.min(axis=1) / norms.max(axis=1)), det
+        return np.minimum(sigma, norms.min(axis=1) / norms.max(axis=1))
+
+    def edges(self):
+        """Signs and logarithms, (B, E), of what vanishes where one condition makes dmu drop rank.
+
+        The layers of size one, then the resultants of pairs that can get a common root.
+        """
+        parts = [self.theta[:, q] for q in self.plan.parts]
+        out = [np.linalg.slogdet(parts[i][..., None]) for i in self.scalars]
+        out += [resultants(parts[i], parts[j]) for i, j in self.pairs]
+        return np.array(out).reshape(len(out), 2, len(self.theta)).transpose(1, 2, 0)
 
 
 def _least_squares(a, b):
@@ -165,7 +173,7 @@ class Edge:
 
     def __init__(self, branch, rtol):
         self.branch, self.rtol = branch, rtol
-        margin, self.det = branch.margin()
+        margin = branch.margin()
         # Distances in v are about the square of the margin: below this they are lost in rtol.
         self.floor = np.minimum(10 * sqrt(rtol), 0.01 * margin)
         if (margin <= 1e-13).any():
@@ -173,43 +181,50 @@ class Edge:
                 f"v: expected a point where dmu has rank {branch.net.dimension}, got one where it "
                 "drops; the metric is not defined there: start elsewhere"
             )
-        self.trail = []  # (time, v, theta, det, margin) at every accepted step
+        self.sign, self.log = branch.edges()
+        self.trail = []  # (time, v, theta, margin) at every accepted step
         self.rhs = self.pull = None  # velocities of v and of theta, as functions of time and state
 
     def __call__(self, time, y):
         branch = self.branch
-        v = y.reshape(len(branch.theta), -1)
-        if branch.follow(v) is None:
+        if branch.follow(y.reshape(len(branch.theta), -1)) is None:
             why = "the factorisation cannot be followed any further"
             raise Left(self._crossing(time, time), why)
-        margin, det = branch.margin()
-        if (det * self.det < 0).any():
-            last = self.trail[-1][2]
-            scalars = [q for q, n in zip(branch.plan.parts, branch.plan.sizes) if n == 1]
-            zero = any((last[:, q] * branch.theta[:, q] < 0).any() for q in scalars)
-            why = ZERO if zero else "two factorisations of v have met"
-            raise Left(self._crossing(time, time), why)
+        crossed = (self._edges() < 0).any(axis=0)
+        if crossed.any():
+            zero = crossed[: len(branch.scalars)].any()
+            time = self._crossing(time, None)
+            if time is None:  # the lift has jumped
+                why = "two factorisations are nearer to each other than this rtol can tell apart"
+                raise Left(self.trail[-1][0], why)
+            raise Left(time, ZERO if zero else "two factorisations of v have met")
+        margin = branch.margin()
         near = margin < self.floor
         if near.any():
             why, rest = self._why(), self._rest(time, y, margin, near)
             raise Left(self._crossing(time, time + rest), why)
-        self.trail.append((time, y, branch.theta, det, margin))
+        self.trail.append((time, y, branch.theta, margin))
         return 1.0
 
+    def _edges(self):
+        """Values of `Branch.edges` relative to the start: positive until the first crossing."""
+        sign, log = self.branch.edges()
+        return sign * self.sign * np.exp(np.minimum(log - self.log, 700.0))
+
     def _crossing(self, time, otherwise):
-        """When a determinant vanishes, near `time`; `otherwise` when none does.
+        """When the first edge is crossed, near `time`; `otherwise` when none is.
 
         Next to a singular point the lift of v loses half the digits.  So the last lift that is
         far from one is followed instead, by the gradient flow of the filters.
         """
-        if not self.branch.square:
+        if not self.log.size:
             return otherwise
-        far = [entry for entry in self.trail if (entry[4] >= 100 * self.floor).all()]
-        start, _, theta, *_ = (far or self.trail)[-1]
+        far = [entry for entry in self.trail if (entry[3] >= 100 * self.floor).all()]
+        start, _, theta, _ = (far or self.trail)[-1]
 
         def least(_, x):
             self.branch.theta = x.reshape(theta.shape)
-            return (self.branch.margin()[1] * np.sign(self.det)).min()
+            return self._edges().min()
 
         least.terminal = True
         flow = scipy.integrate.solve_ivp(
@@ -224,7 +239,7 @@ class Edge:
         h = float(margin[near].min()) * 1e-3 * np.abs(y).max() / max(np.abs(speed).max(), 1e-300)
         if self.branch.follow((y + h * speed).reshape(len(margin), -1)) is None:
             return 0.0
-        rate = (margin - self.branch.margin()[0])[near] / h
+        rate = (margin - self.branch.margin())[near] / h
         rest = np.where(rate > 0, margin[near] / np.where(rate > 0, rate, 1.0), 0.0)
         return float(rest.min())
 

@@ -56,6 +56,8 @@ def polyphase(v, strides):
     [[1.0, 3.0, 5.0], [2.0, 4.0]]
     """
     v = as_real(v, "v")
+    if v.ndim == 0:
+        raise InputError("v: expected an array with an axis for each variable, got a number")
     if isinstance(strides, (int, np.integer)):
         strides = (strides,) * v.ndim
     strides = tuple(strides)

@@ -47,7 +47,9 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     Completeness rests on numerical decisions: ranks (at 1e-12 and 1e-7 relative; when these
     disagree both are followed) and multiplicities (a root is multiple when a polynomial with
     that multiplicity is within 2e-14 relative).  It can fail only when v is that near to a
-    point where the number of factorisations changes.  A v that is only near to M, within
+    point where the number of factorisations changes: answers whose unit filters agree to 1e-7
+    are listed once, and candidates that miss v by more than 3 percent (or the square root of
+    rtol) before they are polished are dropped.  A v that is only near to M, within
     a given rtol above about 1e-6, may be missed in D >= 2 when layers share out factors.
 
     Parameters

@@ -5,6 +5,7 @@ import scipy
 
 from ._checks import as_end_to_end, as_real
 from ._orbit import Orbit
+from ._polynomials import common_root_pairs, resultants
 from ._tangent import RTOL_TANGENT, components, frame, lifted
 from .composition import end_to_end
 from .errors import FlowError, InputError
@@ -174,11 +175,10 @@ class _Curve:
     def check_folds(self, z, s):
         """FlowError when two filters in one variable get a common real root on the way.
 
-        For layers of equal cumulative stride that are long on one and the same axis this is one
-        condition, and the curve in M is folded back there; every other loss of rank takes at
-        least two conditions, which a geodesic misses unless it is sent there on purpose.
+        The curve in M is folded back there.  Every other loss of rank takes at least two
+        conditions, which a geodesic misses unless it is sent there on purpose.
         """
-        pairs = _common_root_pairs(self.net)
+        pairs = common_root_pairs(self.net)
         if not pairs or self.orbit.speed == 0:
             return
         for far in {int(s.argmax()), int(s.argmin())} if s.size else ():
@@ -216,25 +216,5 @@ class _Curve:
             np.cos(phi[:, i, None]) * self.units[i] + np.sin(phi[:, i, None]) * self.normals[i]
             for i in pair
         )
-        m, n = p.shape[1] - 1, q.shape[1] - 1
-        sylvester = np.zeros((len(phi), m + n, m + n))
-        for i in range(n):
-            sylvester[:, i, i : i + m + 1] = p
-        for i in range(m):
-            sylvester[:, n + i, i : i + n + 1] = q
-        sign, log = np.linalg.slogdet(sylvester)  # determinants of large filters underflow
+        sign, log = resultants(p, q)
         return sign[1:] * np.exp(log[1:] - log[0])
-
-
-def _common_root_pairs(net):
-    """Pairs of layers that are polynomials in the same power of the same variable."""
-    kinds = []
-    for k, s in zip(net.filter_shapes, net.cumulative_strides):
-        long = [a for a, n in enumerate(k) if n > 1]
-        kinds.append((long[0], s[long[0]]) if len(long) == 1 else None)
-    return [
-        (i, j)
-        for j in range(net.depth)
-        for i in range(j)
-        if kinds[i] is not None and kinds[i] == kinds[j]
-    ]

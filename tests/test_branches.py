@@ -164,6 +164,13 @@ def test_multiple_roots_have_fewer_branches():
     assert lcn.kernel_count(net, v, [1.0]) == 3
 
 
+def test_norms_are_equal_up_to_rounding_only():
+    three = LCN((2, 2, 2))
+    for delta, want in [([0.1 + 0.2, -0.3], 3), ([1.0, 1e-3], 6), ([1.0, -1.001], 6)]:
+        assert lcn.generic_kernel_count(three, delta) == want
+        assert lcn.kernel_count(three, np.poly([1.0, 2.0, -1.5]), delta) == want
+
+
 def test_bad_input():
     net = LCN((3, 3))
     with pytest.raises(lcn.NotInFunctionSpaceError):

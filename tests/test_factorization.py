@@ -397,6 +397,8 @@ def test_polyphase():
     for strides in (0, (1, 2), (1.5,)):
         with pytest.raises(lcn.InputError, match="strides"):
             lcn.polyphase(np.ones(4), strides)
+    with pytest.raises(lcn.InputError, match=r"v: .*axis"):
+        lcn.polyphase(3.0, 2)
 
 
 @pytest.mark.parametrize("excess", range(4))

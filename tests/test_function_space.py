@@ -130,6 +130,33 @@ def test_the_flow_ends_where_two_factorisations_meet():
     assert 5 < found < 20
 
 
+def test_two_layers_of_three_meet():
+    """Strides (2, 1, 1): M is smaller than R^6, and layers 2 and 3 share their roots."""
+    net, found = LCN((2, 2, 2), (2, 1, 1)), 0
+    for seed in (1, 9, *range(10, 16)):
+        rng = np.random.default_rng(seed)
+        start = lcn.random_filters(net, rng)
+        loss = QuadraticLoss(rng.standard_normal(6))
+        t = np.linspace(0, 5, 1001)
+        full = lcn.gradient_flow(net, loss, start, t)
+        (a, b), (c, d) = full.filters[1].T, full.filters[2].T
+        when = CubicSpline(t, a * d - b * c).roots(extrapolate=False)
+        arguments = full.end_to_end[0], full.invariants[0], [0, 5.0]
+        if seed == 9:  # starts where two lifts are 1e-3 apart: refused, not followed wrongly
+            with pytest.raises(lcn.FlowError, match="nearer to each other") as caught:
+                lcn.function_space_flow(net, loss, *arguments, guess=start)
+            assert caught.value.time == 0
+        elif when.size:
+            found += 1
+            with pytest.raises(lcn.FlowError, match="leaves the smooth locus") as caught:
+                lcn.function_space_flow(net, loss, *arguments, guess=start)
+            assert abs(caught.value.time - when[0]) < 1e-7
+        else:
+            flow = lcn.function_space_flow(net, loss, *arguments, guess=start)
+            np.testing.assert_allclose(flow.end_to_end[-1], full.end_to_end[-1], atol=1e-7)
+    assert found > 1
+
+
 def test_balanced_flows_do_not_end_there():
     net = LCN((2, 2))
     for seed in range(8):
@@ -140,14 +167,18 @@ def test_balanced_flows_do_not_end_there():
         assert flow.success
 
 
-def test_the_flow_ends_at_zero():
-    """k = (2, 1): the scalar layer passes through zero, and v with it, in finite time."""
-    net = LCN((2, 1))
-    start = [np.array([2.0, 1.0]), np.array([0.5])]
-    loss = QuadraticLoss([-2.0, -1.0])
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_flow_ends_at_zero(order):
+    """k = (2, 1): the scalar layer passes through zero, and v with it, in finite time.
+
+    The other way round with stride two: the same, in a plane of R^3.
+    """
+    net = LCN((2, 1)[::order], 2)
+    start = [np.array([2.0, 1.0]), np.array([0.5])][::order]
+    loss = QuadraticLoss([-2.0, -1.0] if order == 1 else [-2.0, 0.0, -1.0])
     v, delta = lcn.end_to_end(net, start), lcn.invariants(net, start)
     flow = lcn.gradient_flow(net, loss, start, np.linspace(0, 0.3, 301))
-    scalar = flow.filters[1][:, 0]
+    scalar = flow.filters[1 if order == 1 else 0][:, 0]
     when = CubicSpline(flow.t, scalar).roots(extrapolate=False)[0]
     with pytest.raises(lcn.FlowError, match="zero") as caught:
         lcn.function_space_flow(net, loss, v, delta, [0, 0.3])
