@@ -45,10 +45,11 @@ class Nested:
         return scipy.fft.rfftn(a, self.grids[level], axes=self.axes)
 
     def _filter(self, z, level):
-        """The first k_i coefficients of a half spectrum, flat."""
+        """The first k_i coefficients of the conjugate of a half spectrum, flat."""
         a = scipy.fft.irfftn(z, self.grids[level], axes=self.axes, overwrite_x=True)
-        crop = tuple(slice(0, n) for n in self.shapes[level])
-        return a[(slice(None), *crop)].reshape(len(z), -1)
+        for axis, n in zip(self.axes, self.shapes[level]):
+            a = a.take(np.arange(0, -n, -1), axis)  # conjugation turns the coefficients round
+        return a.reshape(len(z), -1)
 
     def _end_to_end(self, z):
         a = scipy.fft.irfftn(z, self.grids[0], axes=self.axes, overwrite_x=True)
@@ -104,13 +105,11 @@ class Nested:
         """All T_i^T g, packed."""
         out = np.empty((len(g), self.plan.offsets[-1]))
         z = self._forward(g.reshape(len(g), *self.plan.shape), 0)
+        np.conjugate(z, out=z)  # once, in place of every cofactor
         for i, rest in enumerate(rests):
-            t = np.conjugate(rest)
-            t *= z
-            out[:, self.plan.parts[i]] = self._filter(t, i)
-            np.conjugate(p[i], out=t)
-            t *= z
-            z = fold(t, self.grids[i + 1], self.strides[i])
+            out[:, self.plan.parts[i]] = self._filter(rest * z, i)
+            z *= p[i]
+            z = fold(z, self.grids[i + 1], self.strides[i])
         out[:, self.plan.parts[-1]] = self._filter(z, len(p) - 1)
         return out
 
