@@ -1,5 +1,6 @@
 """Cards, sitemap and links to the repository: without one, as here, and with one."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -49,7 +50,7 @@ def places(html):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A small book of the same configuration, but with the address of a repository."""
+    """A small book of the same configuration, with the address of a repository, and live."""
     source = tmp_path_factory.mktemp("published")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["repository"]["url"] = "https://github.com/anna/book/"
@@ -64,11 +65,13 @@ def published(tmp_path_factory):
     (source / "book" / "references.bib").touch()
     (source / "book" / "index.md").write_text("# Start\n\nSome words.\n")
     nbformat.write(nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"},
+                  "language_info": {"name": "python"}},
         cells=[nbformat.v4.new_markdown_cell("# A chapter"), nbformat.v4.new_code_cell("1 + 1")],
     ), source / "book" / "01_x.ipynb")
     done = subprocess.run([Path(sys.executable).with_name("jupyter-book"), "build", source, "-W",
-                           "--keep-going"], capture_output=True, text=True)
+                           "--keep-going"], capture_output=True, text=True,
+                          env={**os.environ, "LCN_BOOK_LIVE": "1"})
     assert not done.returncode, done.stdout[-3000:] + done.stderr[-3000:]
     html = source / "_build" / "html"
     downloads.main(html, source)
@@ -145,6 +148,18 @@ def test_buttons_of_a_published_book_pass_axe(published, chromium):
         page.close()
 
 
+def test_all_buttons_fit_on_a_phone(published, chromium):
+    with serve(published) as base:
+        page = chromium.new_page(viewport={"width": 360, "height": 800})
+        settled(page, base + "book/01_x.html")
+        buttons = page.locator(".bd-header-article").locator("a, button").all()
+        boxes = [box for b in buttons if (box := b.bounding_box())]
+        page.close()
+    assert len(boxes) >= 7
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes)
+    assert all(min(box["width"], box["height"]) >= 24 for box in boxes)  # a finger's
+
+
 def test_every_page_has_a_card_and_is_in_the_sitemap(html, pages):
     own = [p for p in pages if p.startswith("book/")]
     found = places(html)
@@ -158,7 +173,8 @@ def test_every_page_has_a_card_and_is_in_the_sitemap(html, pages):
         assert tags["og:description"] == soup.find("meta", {"name": "description"})["content"]
         image = urljoin("http://here/book/", tags["og:image"])
         assert image.endswith("/_static/preview.png")
-    assert Image.open(html / "_static" / "preview.png").size == (1200, 630)
+    with Image.open(html / "_static" / "preview.png") as preview:
+        assert preview.size == (1200, 630)
 
 
 def test_published_addresses_are_whole(published):

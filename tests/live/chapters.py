@@ -13,7 +13,7 @@ from browser import serve
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
-START = 120_000  # ms until Python answers; 25 s on a busy machine with two cores
+START = 180_000  # ms until Python answers; 15 s alone, 90 s beside eight others on a core
 RUN = 240_000  # ms for all cells of a chapter
 LATE = 2  # s from a slider to its picture; 0.5 are promised, on a machine with nothing else to do
 
