@@ -1,6 +1,8 @@
 """Repairs of what the theme and the Sphinx extensions leave broken."""
 
 from docutils import nodes
+from myst_nb.core import render
+from myst_nb.core.utils import coalesce_streams
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput, visit_HideCellInput
 
 
@@ -42,7 +44,20 @@ def visit_hidden_cell(self, node):
     self.body[-4] = self.body[-4].replace(' aria-label="Toggle hidden content"', "")
 
 
+def whole_lines(outputs):
+    # MyST-NB ends a line wherever the kernel happened to send what was printed so far.
+    joined = {}
+    for output in outputs:
+        if output["output_type"] == "stream":
+            first = joined.setdefault(output["name"], output)
+            if first is not output:
+                first["text"] += output["text"]
+                output["text"] = ""
+    return coalesce_streams(outputs)
+
+
 def setup(app):
+    render.coalesce_streams = whole_lines
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_HideCellInput))
     app.connect("html-page-context", set_default_mode)
