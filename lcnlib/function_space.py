@@ -68,9 +68,9 @@ def function_space_flow(
         When the differential drops rank at the start.
     FlowError
         When the flow leaves the smooth locus: the rank drops, two branches of factorisations
-        meet, or v reaches zero; its `time` says when.  Two factorisations that meet where M has
-        the dimension of the space of filters are timed to about 100 rtol, a rank drop in a
-        smaller M to about the square root of rtol.
+        meet, or v reaches zero.  Its `time` says when: to about 100 rtol where one condition
+        makes it so (two layers get a common root, a layer of size one vanishes), else to about
+        the square root of rtol.  Also when two branches are too near for rtol to tell apart.
 
     Examples
     --------
