@@ -46,8 +46,10 @@ def main():
     # Before the tests' processes start: two of them at a time cannot install it.
     run("a browser", [sys.executable, "tools/browser.py"])
     if not {"cold strict build", "a browser"} & set(failed):
-        run("browser", [*PYTEST, "-n", "2", "--dist", "loadgroup", "tests/browser"],
-            env={**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")})
+        env = {**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")}
+        run("browser", [*PYTEST, "-n", "2", "--dist", "loadgroup", "-m", "not alone",
+                        "tests/browser"], env=env)
+        run("how soon a page moves", [*PYTEST, "-s", "-m", "alone", "tests/browser"], env=env)
     run("chapters as in the reader's browser", [sys.executable, "tools/live.py", "check"])
     print(f"\nmake test took {time.monotonic() - start:.0f} s")
     if failed:

@@ -56,7 +56,7 @@ def test_landmarks_have_names_of_their_own(page, base):
         "all => all.filter(e => e.checkVisibility()).map(e => e.getAttribute('aria-label')"
         " || document.getElementById(e.getAttribute('aria-labelledby'))?.textContent.trim())")
     assert len(names) >= 3 and all(names) and len(names) == len(set(names)), names
-    assert page.locator("h1").count() == 1
+    assert page.locator("h1:visible").count() == 1  # another is for printing
     assert page.locator("html").get_attribute("lang") == "en"
 
 
@@ -110,10 +110,11 @@ def test_tab_goes_through_the_page_in_its_order_and_is_seen(page, base, name):
     assert not faults, "\n".join(map(str, faults))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["book/index.html", CHAPTER, "book/12_real_data.html"])
 def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
     times = []
-    for _ in range(3):  # the machine may be busy with other tests
+    for _ in range(5):  # the machine may be busy
         context = chromium.new_context()
         page = context.new_page()
         start = time.monotonic()
