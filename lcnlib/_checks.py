@@ -138,7 +138,7 @@ def as_invariants(net, invariants, batch=None, name="invariants"):
 def check_fraction(value, name="rtol"):
     """InputError unless `value` is a number strictly between 0 and 1."""
     if not (isinstance(value, Real) and 0 < value < 1):
-        raise InputError(f"{name}: expected a number between 0 and 1, got {value!r}")
+        raise InputError(f"{name}: expected a number in (0, 1), got {value!r}")
 
 
 def finite_result(a, what):

@@ -3,13 +3,13 @@
 import sys
 import time as clock
 import warnings
-from math import isfinite, sqrt
+from math import inf, sqrt
 from numbers import Real
 
 import numpy as np
 import scipy
 
-from ._checks import as_real
+from ._checks import as_real, check_fraction
 from .errors import FlowError, InputError
 
 
@@ -27,13 +27,9 @@ def as_times(t):
 
 def check_tolerances(rtol, atol):
     """InputError unless 0 < rtol < 1 and 0 <= atol, both numbers."""
-    for name, value, fits in (("rtol", rtol, "in (0, 1)"), ("atol", atol, ">= 0")):
-        number = isinstance(value, Real) and isfinite(value)
-        if not number or value < 0 or (name == "rtol" and not 0 < value < 1):
-            raise InputError(
-                f"{name}: expected a number {fits}, the tolerance of the reported states, "
-                f"got {value!r}"
-            )
+    check_fraction(rtol)
+    if not (isinstance(atol, Real) and 0 <= atol < inf):
+        raise InputError(f"atol: expected a number >= 0, got {atol!r}")
 
 
 def check_loss(loss, v, batch):

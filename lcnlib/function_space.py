@@ -9,8 +9,7 @@ from ._checks import as_end_to_end, as_filters, as_invariants
 from ._integration import as_times, check_loss, check_tolerances, hold_at_rest, integrate
 from .composition import end_to_end
 from .errors import FlowError
-from .flow import FlowResult
-from .kernel import jacobians
+from .flow import FlowResult, _velocity
 from .lifting import lift
 from .scaling import invariants as invariants_of
 from .scaling import rescale
@@ -104,11 +103,10 @@ def function_space_flow(
         branch.remember(time, -force[..., 0])
         return -(j @ force).reshape(-1)
 
+    velocity = _velocity(net, loss, batch)
+
     def pull(_, theta):
-        j = jacobians(branch.plan, theta.reshape(branch.theta.shape))
-        x = (j @ theta.reshape(len(j), -1, 1))[..., 0] / net.depth  # Euler
-        g = np.asarray(loss.gradient(x.reshape(v.shape)), dtype=float).reshape(x.shape)
-        return -(j.transpose(0, 2, 1) @ g[..., None]).reshape(-1)
+        return velocity(theta.reshape(branch.theta.shape)).reshape(-1)
 
     edge.rhs, edge.pull = rhs, pull
     try:
