@@ -13,7 +13,7 @@ import scipy
 import lcnlib as lcn
 from lcnlib import LCN, QuadraticLoss
 from lcnlib._hessian import QuadraticFlow
-from lcnlib._nested import Nested
+from lcnlib._nested import nested
 from lcnlib._spectral import plan
 
 T, RTOL, ATOL = 10.0, 1e-9, 1e-12
@@ -67,7 +67,8 @@ def large_row(work, net, goals):
 
     def transforms():
         """Nothing but the real FFTs that K g needs, each of the size it needs."""
-        grids = [m[0] for m in Nested(plan(net, "fft")).grids]
+        ours = nested(plan(net, "fft"))
+        grids = [ours.n_rows * row[0] for row in ours.rows]
         arrays = [np.random.default_rng(3).standard_normal(m) for m in grids]
         half = [scipy.fft.rfft(a) for a in arrays]
 

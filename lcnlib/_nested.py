@@ -2,17 +2,31 @@
 
 Layer i lives at stride S_i, so its values on the N-grid repeat with period N / S_i: they are found
 by a transform of that size and *tiled*.  Transposed, *folding* sums the values over all periods,
-which is sampling the coefficients at multiples of the stride.  All transforms together then cost
-little more than those of the first layer.  Spectra are the halves that `scipy.fft.rfftn` keeps.
+which is sampling the coefficients at multiples of the stride.
+
+A long transform is quicker in two steps of short ones.  The first axis is cut into R *rows* of M
+numbers.  With j = M a + b and m = q + R c, both a and q below R and both b and c below M, the sum
+of the x[j] exp(-2 pi i j m / RM) is one over a, for every b and q a term of a real transform of
+length R; then a *twist* by exp(-2 pi i b q / RM); then one over b, for every q a transform along a
+row.  Of the new rows q only half are needed, because the data are real.  Layer i has rows of
+M / S_i numbers, so tiling, folding and products of values stay inside of rows: all of that is done
+on blocks of rows that fit into the cache, on all cores.  Rows come first: (R, batch, ..., M).
 """
 
+from collections import defaultdict
 from functools import lru_cache
+from math import isqrt, prod
 
 import numpy as np
 import scipy
 
+from . import _cores
 
-@lru_cache(maxsize=32)
+# Complex numbers in a block of rows or columns: half a megabyte, so that it stays in the cache.
+BLOCK = 1 << 15
+
+
+@lru_cache(maxsize=4)  # few, because each keeps memory for the next call
 def nested(plan):
     """The nested computation of a plan, made once."""
     return Nested(plan)
@@ -22,161 +36,198 @@ class Nested:
     """Product and differential of mu, level by level; arrays are packed as in the plan."""
 
     def __init__(self, plan):
-        net = plan.net
-        self.plan, self.shapes = plan, net.filter_shapes
-        self.strides = net.strides[:-1]
-        self.axes = tuple(range(-net.ndim, 0))
+        net, fast = plan.net, scipy.fft.next_fast_len
+        self.plan, self.shapes, self.strides = plan, net.filter_shapes, net.strides[:-1]
         deepest = net.cumulative_strides[-1]
         # Every period N / S_i is a whole number, and the smallest is a fast transform length.
-        grid = tuple(
-            s * scipy.fft.next_fast_len(-(-n // s), real=True) for n, s in zip(plan.shape, deepest)
-        )
-        self.grids = [
-            tuple(n // s for n, s in zip(grid, ss)) for ss in net.cumulative_strides
+        first, *others = (-(-n // s) for n, s in zip(plan.shape, deepest))
+        square = isqrt(prod(plan.shape)) + 1  # as many rows as numbers in each
+        self.n_rows = fast(min(first, square), real=True)
+        self.half = self.n_rows // 2 + 1
+        smallest = [fast(n) for n in (-(-first // self.n_rows), *others)]
+        self.rows = [  # the shape of a row of each layer
+            tuple(m * (d // s) for m, d, s in zip(smallest, deepest, ss))
+            for ss in net.cumulative_strides
         ]
+        self.axes = [[2 + a for a, n in enumerate(row) if n > 1] for row in self.rows]
+        self.twists = [self._twist(row) for row in self.rows]
+        self._spare = defaultdict(list)
 
-    def _layers(self, theta):
-        """Half spectra of the layers, each on its own grid."""
-        b = len(theta)
-        return [self._forward(theta[:, p].reshape(b, *k), i)
-                for i, (p, k) in enumerate(zip(self.plan.parts, self.shapes))]
+    def _twist(self, row):
+        turn = np.multiply.outer(np.arange(self.half), np.arange(row[0]))
+        out = np.exp(-2j * np.pi / (self.n_rows * row[0]) * turn)
+        return out.reshape(self.half, 1, row[0], *[1] * (len(row) - 1))
 
-    def _forward(self, a, level):
-        return scipy.fft.rfftn(a, self.grids[level], axes=self.axes)
+    def _blocks(self, n, size):
+        """Slices of range(n), so that `size` numbers for each make BLOCK."""
+        step = max(1, BLOCK // size)
+        return [slice(a, min(n, a + step)) for a in range(0, n, step)]
 
-    def _filter(self, z, level):
-        """The first k_i coefficients of the conjugate of a half spectrum, flat."""
-        a = scipy.fft.irfftn(z, self.grids[level], axes=self.axes, overwrite_x=True)
-        for axis, n in zip(self.axes, self.shapes[level]):
-            a = a.take(np.arange(0, -n, -1), axis)  # conjugation turns the coefficients round
-        return a.reshape(len(z), -1)
+    def _by_rows(self, work, b):
+        _cores.share(work, self._blocks(self.half, b * prod(self.rows[0])))
+
+    def _by_columns(self, work, b, level, others):
+        _cores.share(work, self._blocks(self.rows[level][0], self.half * b * prod(others)))
+
+    def _cells(self, a, level):
+        """Views of (B, n, ...) as the full rows (R, B, M, ...) and what is left, (B, < M, ...)."""
+        m = self.rows[level][0]
+        full = a.shape[1] // m
+        whole = a[:, : full * m].reshape(len(a), full, m, *a.shape[2:])
+        return whole.swapaxes(0, 1), a[:, full * m :]
+
+    def _enter(self, a, level):
+        """(B, *k) -> the first step of its transform, over the rows."""
+        b, _, *others = a.shape
+        out = self._room(b, a.shape[1:], level)
+        full, left = self._cells(a, level)
+
+        def work(columns):
+            x = np.empty((self.n_rows, b, columns.stop - columns.start, *others))
+            x[: len(full)] = full[:, :, columns]
+            x[len(full) :] = 0
+            rest = left[:, columns]
+            if rest.size:
+                x[len(full), :, : rest.shape[1]] = rest
+            out[:, :, columns] = scipy.fft.rfft(x, axis=0)
+
+        self._by_columns(work, b, level, others)
+        return out
+
+    def _leave(self, z, level, out):
+        """First step back, to all coefficients that `out`, (B, *k), has room for."""
+        full, left = self._cells(out, level)
+
+        def work(columns):
+            x = scipy.fft.hfft(z[:, :, columns], self.n_rows, axis=0, norm="forward")
+            full[:, :, columns] = x[: len(full)]
+            rest = left[:, columns]
+            if rest.size:
+                rest[...] = x[len(full), :, : rest.shape[1]]
+
+        self._by_columns(work, len(out), level, out.shape[2:])
+        self._give_back(z)
 
     def _end_to_end(self, z):
-        a = scipy.fft.irfftn(z, self.grids[0], axes=self.axes, overwrite_x=True)
-        return a[(slice(None), *self.plan.crop)].reshape(len(z), -1)
+        v = np.empty((z.shape[1], *self.plan.shape))
+        self._leave(z, 0, v)
+        return v.reshape(len(v), -1)
 
-    def _tile(self, z, level):
-        """From the grid of level + 1 to that of `level`."""
-        return tile(z, self.grids[level + 1], self.strides[level])
+    def _room(self, b, k, level):
+        """Memory for what `_enter` makes of (B, *k)."""
+        shape = self.half, b, self.rows[level][0], *k[1:]
+        spare = self._spare[shape]
+        return spare.pop() if spare else np.empty(shape, complex)
 
-    def _rests(self, p):
-        """tile of r_i, the product of the layers after i, for every i but the last."""
-        rest, rests = p[-1], []
-        for i in range(len(p) - 2, -1, -1):
-            rests.append(self._tile(rest, i))
-            if i:
-                rest = p[i] * rests[-1]
-        return rests[::-1]
+    def _give_back(self, *arrays):
+        """For the next call: to get fresh memory takes as long as to transform what is in it."""
+        for z in arrays:
+            if z.shape[1] == 1:
+                self._spare[z.shape].append(z)
+
+    def _layers(self, theta):
+        b = len(theta)
+        return [self._enter(theta[:, p].reshape(b, *k), i)
+                for i, (p, k) in enumerate(zip(self.plan.parts, self.shapes))]
+
+    def _values(self, z, level, rows):
+        """The second step, on some rows: the values there."""
+        z = z[rows] * self.twists[level][rows]
+        for a in self.axes[level]:
+            z = scipy.fft.fft(z, self.rows[level][a - 2], a, overwrite_x=True)
+        return z
+
+    def _all_values(self, p, rows):
+        return [self._values(z, i, rows) for i, z in enumerate(p)]
+
+    def _return(self, z, level, rows, out):
+        """Second step back, into some rows of `out`, from the conjugates of values."""
+        for a in self.axes[level]:
+            z = scipy.fft.fft(z, axis=a, norm="forward", overwrite_x=True)
+        z = z[(slice(None), slice(None), *(slice(0, n) for n in out.shape[2:]))]
+        np.multiply(z, self.twists[level][rows], out=out[rows])
+
+    def _split(self, z, i):
+        """View with two axes for each one of the signal: the period, and the place in it."""
+        pairs = (n for s, m in zip(self.strides[i], z.shape[2:]) for n in (s, m // s))
+        return z.reshape(*z.shape[:2], *pairs)
+
+    def _times_tiled(self, z, rest, i):
+        """z times rest tiled, where rest lives on level i + 1 and z on level i."""
+        one = rest.reshape(*rest.shape[:2], *(n for m in rest.shape[2:] for n in (1, m)))
+        return (self._split(z, i) * one).reshape(z.shape)
+
+    def _fold(self, z, i):
+        return self._split(z, i).mean(axis=tuple(range(2, z.ndim * 2 - 2, 2)))
 
     def product(self, theta):
-        p = self._layers(theta)
-        rest = p.pop()
-        for i in range(len(p) - 1, -1, -1):
-            rest = self._tile(rest, i)
-            rest *= p.pop()
-        return self._end_to_end(rest)
+        p, b = self._layers(theta), len(theta)
+        out = self._room(b, self.plan.shape, 0)
+
+        def work(rows):
+            *w, rest = self._all_values(p, rows)
+            for i in range(len(w) - 1, -1, -1):
+                rest = self._times_tiled(w[i], rest, i)
+            self._return(np.conjugate(rest, out=rest), 0, rows, out)
+
+        self._by_rows(work, b)
+        self._give_back(*p)
+        return self._end_to_end(out)
 
     def jvp(self, theta, direction):
-        p = self._layers(theta)
-        return self._end_to_end(self._push(p, self._rests(p), direction))
+        return self._push(self._layers(theta), direction)
 
-    def _push(self, p, rests, direction):
-        """Half spectrum of dmu direction; uses up p and rests."""
-        b, depth = len(direction), len(p)
-        total = None
-        for i in range(depth - 1, -1, -1):
-            part = direction[:, self.plan.parts[i]].reshape(b, *self.shapes[i])
-            d = self._forward(part, i)
-            if total is None:
-                total = d
-                continue
-            d *= rests.pop()
-            total = self._tile(total, i)
-            total *= p[i]
-            p[i] = None
-            total += d
-        return total
+    def _push(self, p, direction):
+        """dmu direction, flat; uses up p = _layers(theta)."""
+        t, b = self._layers(direction), len(direction)
+        out = self._room(b, self.plan.shape, 0)
+
+        def work(rows):
+            *w, rest = self._all_values(p, rows)
+            *d, total = self._all_values(t, rows)
+            for i in range(len(w) - 1, -1, -1):
+                total = self._times_tiled(w[i], total, i)
+                total += self._times_tiled(d[i], rest, i)
+                if i:
+                    rest = self._times_tiled(w[i], rest, i)
+            self._return(np.conjugate(total, out=total), 0, rows, out)
+
+        self._by_rows(work, b)
+        self._give_back(*p, *t)
+        return self._end_to_end(out)
 
     def vjp(self, theta, g):
         p = self._layers(theta)
-        return self._pull(p, self._rests(p), g)
-
-    def _pull(self, p, rests, g):
-        """All T_i^T g, packed."""
-        out = np.empty((len(g), self.plan.offsets[-1]))
-        z = self._forward(g.reshape(len(g), *self.plan.shape), 0)
-        np.conjugate(z, out=z)  # once, in place of every cofactor
-        for i, rest in enumerate(rests):
-            out[:, self.plan.parts[i]] = self._filter(rest * z, i)
-            z *= p[i]
-            z = fold(z, self.grids[i + 1], self.strides[i])
-        out[:, self.plan.parts[-1]] = self._filter(z, len(p) - 1)
+        out = self._pull(p, g)
+        self._give_back(*p)
         return out
+
+    def _pull(self, p, g):
+        """All T_i^T g, packed; keeps p = _layers(theta)."""
+        b, last = len(g), len(p) - 1
+        z = self._enter(g.reshape(b, *self.plan.shape), 0)
+        outs = [self._room(b, k, i) for i, k in enumerate(self.shapes)]
+
+        def work(rows):
+            w = self._all_values(p, rows)
+            rests = w[-1:]
+            for i in range(last - 1, 0, -1):
+                rests.append(self._times_tiled(w[i], rests[-1], i))
+            y = self._values(z, 0, rows)
+            np.conjugate(y, out=y)  # once, in place of every cofactor
+            for i in range(last):
+                self._return(self._times_tiled(y, rests.pop(), i), i, rows, outs[i])
+                y *= w[i]
+                y = self._fold(y, i)
+            self._return(y, last, rows, outs[last])
+
+        self._by_rows(work, b)
+        self._give_back(z)
+        t = np.empty((b, self.plan.offsets[-1]))
+        for i, (part, k) in enumerate(zip(self.plan.parts, self.shapes)):
+            self._leave(outs[i], i, t[:, part].reshape(b, *k))  # a view: it splits one axis
+        return t
 
     def ntk_apply(self, theta, g):
         p = self._layers(theta)
-        rests = self._rests(p)
-        return self._end_to_end(self._push(p, rests, self._pull(p, rests, g)))
-
-
-def _negated(z, axes):
-    """z at the negated indices of the given axes, modulo their length."""
-    for a in axes:
-        z = np.roll(np.flip(z, a), 1, a)
-    return z
-
-
-def tile(z, grid, stride):
-    """Half spectrum on the grid of size grid * stride that repeats the one on `grid`.
-
-    (B, *half of grid) -> (B, *half of grid * stride).
-    """
-    last, s = grid[-1], stride[-1]
-    lead = tuple(range(1, len(grid)))  # all signal axes but the last
-    if s > 1:
-        full = np.empty((*z.shape[:-1], last), dtype=complex)
-        half = last // 2 + 1
-        full[..., :half] = z
-        full[..., half:] = np.conjugate(_negated(z[..., (last - 1) // 2 : 0 : -1], lead))
-        out = np.empty((*z.shape[:-1], s * last // 2 + 1), dtype=complex)
-        for start in range(0, out.shape[-1], last):
-            block = out[..., start : start + last]
-            block[...] = full[..., : block.shape[-1]]
-        z = out
-    if any(n > 1 for n in stride[:-1]):
-        z = np.tile(z, (1, *stride[:-1], 1))
-    return z
-
-
-def fold(z, grid, stride):
-    """Mean over the periods of a half spectrum: its coefficients sampled at multiples of stride.
-
-    (B, *half of grid * stride) -> (B, *half of grid).
-    """
-    for a, (n, s) in enumerate(zip(grid[:-1], stride[:-1])):
-        if s > 1:
-            shape = z.shape
-            z = z.reshape(*shape[: a + 1], s, n, *shape[a + 2 :]).mean(axis=a + 1)
-    last, s = grid[-1], stride[-1]
-    if s == 1:
-        return z
-    lead = tuple(range(1, len(grid)))
-    m = z.shape[-1]
-    total = np.zeros((*z.shape[:-1], last), dtype=complex)
-    for start in range(0, m, last):
-        block = z[..., start : start + last]
-        total[..., : block.shape[-1]] += block
-    # Every value but those at 0 and N/2 stands for its conjugate at the negated index too.
-    half = last // 2 + 1
-    mirrored = np.empty((*z.shape[:-1], half), dtype=complex)
-    mirrored[..., 0] = total[..., 0]
-    mirrored[..., 1:] = total[..., : last - half : -1]
-    mirrored[..., 0] -= z[..., 0]
-    if (s * last) % 2 == 0:
-        # N/2 is 0 or L/2 modulo L; its mirror image is itself.
-        middle = (s * last // 2) % last
-        mirrored[..., middle] -= z[..., -1]
-    out = total[..., :half]
-    out += np.conjugate(_negated(mirrored, lead))
-    out /= s
-    return out
+        return self._push(p, self._pull(p, g))
