@@ -33,7 +33,7 @@ def kernel_row(work, net, goals, tiny=False):
     if tiny:  # one shifted sum for each entry of a filter: JAX at its best
         run["JAX jacfwd, shifts"] = lambda: peers.jax_ntk(
             net, flat, product=peers.jax_product_by_shifts)
-    if np.prod(net.end_to_end_shape) > 800:
+    if np.prod(net.end_to_end_shape) > 100:
         run["its product J Jᵀ alone"] = lambda: product_alone(net, filters)
     return {"work": f"dense K, {work}", "net": net, "goals": goals, "run": run}
 

@@ -2,7 +2,8 @@
 
 Every row is the same work on the same numbers in float64.  After the first call, which is timed
 apart because it compiles or plans, all contestants take turns, so that other work on the
-machine meets all of them; the table shows medians.  Results are compared before anything is timed.
+machine meets all of them; the first call of a turn, on caches that the others filled, does not
+count; the table shows medians.  Results are compared before anything is timed.
 Lines that begin with "its" are no contestants but parts of our own work, timed alone: floors.
 A goal is a ratio against a peer with FFT convolutions; "shifts" is a second form of the peer, for
 tiny filters.  The table and the growth curves go into lcnlib/benchmarks.json, from where the
@@ -62,11 +63,12 @@ def measure(row, seconds):
             error = float(np.abs(value - want).max() / size)
             assert error < row.get("tolerance", 1e-11), (row["work"], name, error)
             out[name]["error"] = error
-    inner = {n: max(1, int(0.005 / max(clock(r), 1e-6))) for n, r in runs.items()}
+    inner = {n: max(1, int(0.02 / max(clock(r), 1e-6))) for n, r in runs.items()}
     taken, spent = {n: [] for n in runs}, dict.fromkeys(runs, 0.0)
     # A contestant stops when its time is up; the slow ones then have few rounds.
     while open_ := [n for n in runs if spent[n] < seconds and len(taken[n]) < 200]:
         for name in open_:
+            runs[name]()
             taken[name].append(clock(runs[name], inner[name]))
             spent[name] += taken[name][-1] * inner[name]
     for name, times in taken.items():

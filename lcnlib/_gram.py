@@ -18,8 +18,10 @@ import numpy as np
 GATHER_LIMIT = 1 << 14
 # Up to this many end-to-end coefficients one matrix product for a whole batch is quickest.
 PRODUCT_LIMIT = 192
+# Columns that are mirrored at a time.
+STRIP = 64
 # At least so many rows in a band of the recursion.
-STEP = 16
+STEP = 8
 # The recursion must save this much of the rank, because it adds a pass over K.
 SAVING = 0.5
 
@@ -104,12 +106,18 @@ def _recursion(p, c, out):
     right = np.concatenate(enter + leave)
     left = np.ascontiguousarray(right.T)
     right[len(right) // 2 :] *= -1
-    for a in range(0, n, step):
+    out[:step] = left[:step] @ right
+    for a in range(step, n, step):
         e = min(n, a + step)
-        band = left[a:e] @ right[:, a:]
-        if a:
-            band += out[a - step : e - step, a - step : n - step]
-        square = band[:, : e - a]
-        square[...] = (square + square.T) / 2
-        out[a:e, a:] = band
-        out[e:, a:e] = band[:, e - a :].T
+        above = out[a - step : e - step, a - step : n - step]
+        np.add(left[a:e] @ right[:, a:], above, out=out[a:e, a:])
+    _mirror(out)
+
+
+def _mirror(out):
+    """Copy what is above the diagonal below it, in strips, which memory likes better than rows."""
+    for a in range(0, len(out), STRIP):
+        e = a + STRIP
+        square = out[a:e, a:e]
+        square[...] = np.triu(square) + np.triu(square, 1).T
+        out[e:, a:e] = out[a:e, e:].T
