@@ -200,9 +200,10 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
 def _report(out, t, flows, time, new, h, y, z):
     """Write the states at the times that the steps from `time` to `new` pass."""
     low, high = np.searchsorted(t, time, "right"), np.searchsorted(t, new, "right")
-    if (high == low).all():
+    many = high - low
+    if not many.any():
         return
-    row = np.repeat(np.arange(len(flows)), high - low)
-    which = np.concatenate([np.arange(a, b) for a, b in zip(low, high)])
+    row = np.repeat(np.arange(len(flows)), many)
+    which = np.arange(len(row)) + np.repeat(high - np.cumsum(many), many)
     values = _polynomial((t[which] - time[row]) / h[row])
     out[which, flows[row]] = y[row] + np.einsum("ks,skp->kp", values, z[:, row])
