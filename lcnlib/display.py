@@ -227,8 +227,8 @@ def _svg(fig, raster, places):
 def _arrange(fig, places):
     """Lay the figure out once; savefig would draw all of it once more for that.
 
-    `places` remembers where the axes of earlier figures came to lie whose writing, but for the
-    digits of numbers, was the same.
+    `places` remembers where the axes of earlier figures came to lie that had as many lines in
+    titles and labels, and the same writing elsewhere but for the digits of numbers.
     """
     import matplotlib.pyplot as plt
 
@@ -236,10 +236,10 @@ def _arrange(fig, places):
         return
     words = []
     for ax in fig.axes:
-        texts = [ax.title, ax.xaxis.label, ax.yaxis.label]
+        words.append([t.get_text().count("\n") + bool(t.get_text())
+                      for t in (ax.title, ax.xaxis.label, ax.yaxis.label)])
         if ax.name != "3d":  # there, labels have no place before they are drawn
-            texts += [*ax.get_xticklabels(), *ax.get_yticklabels()]
-        words.append([t.get_text() for t in texts])
+            words.append([t.get_text() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())])
     words.append([t.get_text() for box in fig.legends for t in box.get_texts()])
     key = (tuple(fig.get_size_inches()), re.sub(r"\d", "0", str(words)))
     if key not in places:
