@@ -1,4 +1,4 @@
-"""Figures and widgets of the book: `use_style` and `explore`.
+"""Figures and widgets of the book: `use_style`, `bare_axes` and `explore`.
 
 Nothing else in the project knows ipywidgets.  This module needs matplotlib, and `explore` needs
 ipywidgets (the extra ``book``); ``import lcnlib`` needs neither.
@@ -15,9 +15,9 @@ import types
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
-from ._figures import COLORS, INK, PAPER, themed_svg, use_style
+from ._figures import COLORS, INK, PAPER, bare_axes, themed_svg, use_style
 
-__all__ = ["COLORS", "INK", "PAPER", "Control", "explore", "themed_svg", "use_style"]
+__all__ = ["COLORS", "INK", "PAPER", "Control", "bare_axes", "explore", "themed_svg", "use_style"]
 
 
 @dataclasses.dataclass(frozen=True)
