@@ -6,6 +6,8 @@ BIN := .venv/bin
 # One thread per process: the matrices are small and the tests run side by side.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# Python keeps its byte code; otherwise every kernel compiles Matplotlib anew, a second and a half.
+unexport PYTHONDONTWRITEBYTECODE
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12, say" if sys.version_info < (3, 11) else 0)'

@@ -8,7 +8,7 @@ import hashlib
 import html
 import re
 
-__all__ = ["COLORS", "INK", "PAPER", "themed_svg", "use_style"]
+__all__ = ["COLORS", "INK", "PAPER", "bare_axes", "themed_svg", "use_style"]
 
 INK = "#1b1b1b"
 PAPER = "#fefefe"
@@ -58,6 +58,25 @@ def use_style():
     for setting in ("print_figure_kwargs = {'bbox_inches': None, 'metadata': {'Date': None}}",
                     "figure_formats = ['svg']"):
         shell.run_line_magic("config", "InlineBackend." + setting)
+
+
+def bare_axes(ax, lengths, names, elevation, azimuth):
+    """Give a 3D picture three named lines from the origin in place of its box, seen from afar.
+
+    Parameters
+    ----------
+    ax : Axes3D
+    lengths, names : sequences of 3 floats, of 3 strs
+    elevation, azimuth : floats
+        Where it is seen from, in degrees.
+    """
+    ax.set_axis_off()
+    ax.set_proj_type("ortho")
+    ax.view_init(elevation, azimuth)
+    for i, (length, name) in enumerate(zip(lengths, names)):
+        end = [length * (i == j) for j in range(3)]
+        ax.plot(*zip([0, 0, 0], end), color=INK, lw=1)
+        ax.text(*(1.13 * x for x in end), name, ha="center", va="center", zorder=99)
 
 
 def themed_svg(svg, alt, uid=""):

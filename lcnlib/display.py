@@ -1,4 +1,4 @@
-"""Figures and widgets of the book: `use_style` and `explore`.
+"""Figures and widgets of the book: `use_style`, `bare_axes` and `explore`.
 
 Nothing else in the project knows ipywidgets.  This module needs matplotlib, and `explore` needs
 ipywidgets (the extra ``book``); ``import lcnlib`` needs neither.
@@ -15,9 +15,9 @@ import types
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
-from ._figures import COLORS, INK, PAPER, themed_svg, use_style
+from ._figures import COLORS, INK, PAPER, bare_axes, themed_svg, use_style
 
-__all__ = ["COLORS", "INK", "PAPER", "Control", "explore", "themed_svg", "use_style"]
+__all__ = ["COLORS", "INK", "PAPER", "Control", "bare_axes", "explore", "themed_svg", "use_style"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,8 +227,8 @@ def _svg(fig, raster, places):
 def _arrange(fig, places):
     """Lay the figure out once; savefig would draw all of it once more for that.
 
-    `places` remembers where the axes of earlier figures came to lie whose writing, but for the
-    digits of numbers, was the same.
+    `places` remembers where the axes of earlier figures came to lie that had as many lines in
+    titles and labels, and the same writing elsewhere but for the digits of numbers.
     """
     import matplotlib.pyplot as plt
 
@@ -236,10 +236,10 @@ def _arrange(fig, places):
         return
     words = []
     for ax in fig.axes:
-        texts = [ax.title, ax.xaxis.label, ax.yaxis.label]
+        words.append([t.get_text().count("\n") + bool(t.get_text())
+                      for t in (ax.title, ax.xaxis.label, ax.yaxis.label)])
         if ax.name != "3d":  # there, labels have no place before they are drawn
-            texts += [*ax.get_xticklabels(), *ax.get_yticklabels()]
-        words.append([t.get_text() for t in texts])
+            words.append([t.get_text() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())])
     words.append([t.get_text() for box in fig.legends for t in box.get_texts()])
     key = (tuple(fig.get_size_inches()), re.sub(r"\d", "0", str(words)))
     if key not in places:

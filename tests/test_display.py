@@ -11,7 +11,16 @@ import pytest
 from bs4 import BeautifulSoup
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from lcnlib.display import COLORS, INK, PAPER, Control, explore, themed_svg, use_style
+from lcnlib.display import (
+    COLORS,
+    INK,
+    PAPER,
+    Control,
+    bare_axes,
+    explore,
+    themed_svg,
+    use_style,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -228,3 +237,14 @@ def luminance(colour):
 def test_colours_read_on_light_and_dark(colour, page):
     low, high = sorted([luminance(colour), luminance(page)])
     assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_bare_axes_are_three_named_lines():
+    fig = plt.figure()
+    ax = fig.add_subplot(projection="3d")
+    bare_axes(ax, (1, 2, 3), ("$a$", "$b$", "$c$"), 30, 60)
+    assert not ax.axison and (ax.elev, ax.azim) == (30, 60)
+    ends = [[float(x[1]) for x in line.get_data_3d()] for line in ax.lines]
+    assert ends == [[1, 0, 0], [0, 2, 0], [0, 0, 3]]
+    assert [t.get_text() for t in ax.texts] == ["$a$", "$b$", "$c$"]
+    plt.close(fig)

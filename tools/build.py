@@ -3,19 +3,25 @@
 usage: python tools/build.py [--cold] [OUT]
 
 Every page is read anew, because a second incremental build passes over the faults of the first.
-Executed cells are kept between builds, but not past a change of the library or of the lock;
-``--cold`` starts from nothing.  OUT is the build folder, ``_build`` by default.
+Notebooks are executed as many at a time as there are cores.  Executed cells are kept between
+builds, but not past a change of the library or of the lock; ``--cold`` starts from nothing.  OUT
+is the build folder, ``_build`` by default.
 """
 
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import downloads
 import vendor
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,6 +33,28 @@ def code_key():
         p for p in ROOT.glob("book/**/*") if p.suffix in (".npz", ".csv", ".py"))]
     return hashlib.sha256(b"".join(
         f"{p.relative_to(ROOT)}\n".encode() + p.read_bytes() for p in files)).hexdigest()
+
+
+def execute(folder):
+    """Execute the notebooks that the cache in `folder` lacks, all cores at work.
+
+    Jupyter Book, which executes one after the other, then finds them there.  One that fails is not
+    stored: Jupyter Book executes it again and reports what is wrong.
+    """
+    start = time.monotonic()
+    cache = get_cache(folder)
+    # The longest first, so that no core waits at the end; the size of the file tells well enough.
+    paths = sorted(ROOT.glob("book/*.ipynb"), key=lambda p: p.stat().st_size, reverse=True)
+    uris = [cache.add_nb_to_project(str(path)).uri for path in paths]
+    logger = logging.getLogger("execute")
+    logger.setLevel(logging.INFO)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    done = load_executor("local-parallel", cache, logger).run_and_cache(
+        filter_uris=uris, timeout=config["execute"]["timeout"])
+    for uri in done.succeeded:
+        seconds = cache.get_cached_project_nb(uri).data["execution_seconds"]
+        print(f"{seconds:6.1f} s  {Path(uri).stem}")
+    print(f"{time.monotonic() - start:6.1f} s  for all of them", flush=True)
 
 
 def main(*args):
@@ -46,9 +74,11 @@ def main(*args):
     out.mkdir(parents=True, exist_ok=True)
     key.write_text(now)
     vendor.main()
+    os.environ["LCN_BOOK_STATIC"] = "1"
+    execute(cache)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output",
                parent, "-W", "-n", "--keep-going", "--all"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "LCN_BOOK_STATIC": "1"})
+    done = subprocess.run(command, cwd=ROOT)
     index = out / "html" / "index.html"
     if done.returncode or not index.exists():
         sys.exit("The book was not built: the warnings and errors above say why.")
