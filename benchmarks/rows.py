@@ -35,6 +35,8 @@ def kernel_row(work, net, goals, tiny=False):
             net, flat, product=peers.jax_product_by_shifts)
     if np.prod(net.end_to_end_shape) > 100:
         run["its product J Jᵀ alone"] = lambda: product_alone(net, filters)
+        n = int(np.prod(net.end_to_end_shape))
+        run["its memory alone"] = lambda: partial(np.full, (n, n), 1.0)
     return {"work": f"dense K, {work}", "net": net, "goals": goals, "run": run}
 
 
