@@ -110,6 +110,30 @@ def test_tab_goes_through_the_page_in_its_order_and_is_seen(page, base, name):
     assert not faults, "\n".join(map(str, faults))
 
 
+@pytest.mark.parametrize("place", ["equation-eq-01-layer", "cor-01-outer", "summary"])
+def test_a_link_into_a_page_keeps_its_place(chromium, base, place):
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    settled(page, f"{base}{CHAPTER}#{place}")
+    page.evaluate("new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    top, at_end = page.evaluate("""id => [
+      document.getElementById(id).getBoundingClientRect().top,
+      scrollY + innerHeight > document.documentElement.scrollHeight - 2]""", place)
+    page.close()
+    assert 0 <= top < (900 if at_end else 120)
+
+
+def test_paper_gets_the_formulas_that_are_still_to_be_typeset(chromium, base):
+    page = chromium.new_page()
+    page.add_init_script("window.requestIdleCallback = () => 0")  # as if it never came to rest
+    page.goto(base + CHAPTER)
+    page.wait_for_function("document.querySelector('mjx-container')")
+    left = page.locator(".math:not(:has(mjx-container))")
+    assert left.count()
+    page.pdf()
+    assert not left.count()
+    page.close()
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("name", ["book/index.html", CHAPTER, "book/12_real_data.html"])
 def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
@@ -121,8 +145,8 @@ def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
         page.goto(base + name, wait_until="commit")
         handle = page.locator(".lcn-explore input[type=range]").first
         handle.focus()
-        before = page.locator(".lcn-frame").first.get_attribute("data-frame")
-        at_end = handle.input_value() == handle.get_attribute("max")
+        before, at_end = handle.evaluate("""e => [
+          document.querySelector(".lcn-frame").dataset.frame, e.value === e.max]""")
         page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
         page.wait_for_function(
             "b => document.querySelector('.lcn-frame').dataset.frame !== b", arg=before,
@@ -132,4 +156,4 @@ def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
         if times[-1] < 2:
             break
     print(f"the first picture moved after {min(times):.2f} s")
-    assert min(times) < 2.5  # 2 s is the goal; the longest chapters take 1.9 s on a quiet machine
+    assert min(times) < 2
