@@ -2,6 +2,12 @@
 (function () {
   "use strict";
 
+  // On a first visit the theme decides on light or dark in its last script; that would show the page
+  // in the wrong colours before, and restyle all of it.
+  var look = document.documentElement.dataset;
+  if (look.theme === "auto")
+    look.theme = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+
   // A widget holds a frame for every combination of its controls' values, one seen and the others
   // as data; exchange the one that is seen for the chosen one.
   function show(box, spoken) {
@@ -37,6 +43,32 @@
   window.addEventListener("pageshow", function () {
     document.querySelectorAll(".lcn-explore").forEach(function (box) { show(box, false); });
   });
+
+  // All formulas at once would keep the page from answering for a second.  So typeset them in
+  // pieces, those in view first, whenever the page has nothing else to do.
+  function inView(element) {
+    var box = element.getBoundingClientRect();
+    return box.bottom > 0 && box.top < window.innerHeight;
+  }
+  async function typeset() {
+    var wait = window.requestIdleCallback || window.setTimeout; // Safari has no idle callbacks
+    // Where the browser does not hold what is in view, a link into the page would lose its place.
+    var size = location.hash && !CSS.supports("overflow-anchor", "auto") ? Infinity : 20;
+    await new Promise(function (go) { document.addEventListener("DOMContentLoaded", go); });
+    var left = Array.from(document.querySelectorAll(".math"));
+    while (left.length) {
+      var seen = left.filter(inView), piece = new Set((seen.length ? seen : left).slice(0, size));
+      left = left.filter(function (element) { return !piece.has(element); });
+      await window.MathJax.typesetPromise(Array.from(piece));
+      await new Promise(function (go) { wait(go, { timeout: 1000 }); });
+    }
+  }
+  if (window.MathJax) { // on pages with formulas
+    window.MathJax.startup = { pageReady: typeset };
+    window.addEventListener("beforeprint", function () {
+      if (window.MathJax.typeset) window.MathJax.typeset(); // paper does not wait
+    });
+  }
 
   // A box that scrolls sideways must be reachable by keyboard.
   function markScrollers() {

@@ -10,7 +10,9 @@ import threading
 from pathlib import Path
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         # Other hosts have no address, for workers too.
+         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
 MAC = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
        "/Applications/Chromium.app/Contents/MacOS/Chromium"]
@@ -43,6 +45,7 @@ def find_chromium(playwright):
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the end of a file may wait for 40 ms
     extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
         ".js": "text/javascript", ".woff": "font/woff", ".woff2": "font/woff2"}
 
@@ -54,12 +57,18 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().end_headers()
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # with 5, a browser's burst of connections may be kept waiting for 1 s
+
+    def handle_error(self, *args):
+        pass  # a page that closes while it loads is no fault
+
+
 @contextlib.contextmanager
 def serve(folder):
     """Serve `folder` on a free local port; the value is the base address."""
     handler = functools.partial(_Handler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *args: None  # a page that closes while it loads is no fault
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -70,13 +79,13 @@ def serve(folder):
 
 
 @contextlib.contextmanager
-def chromium(*flags):
-    """A running headless Chromium (Playwright's browser object), started with further `flags`."""
+def chromium():
+    """A running headless Chromium (Playwright's browser object) that reaches this machine only."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(playwright),
-                                             args=[*FLAGS, *flags])
+                                             args=FLAGS)
         try:
             yield browser
         finally:

@@ -40,9 +40,8 @@ def test_search_finds_statements_by_their_usual_names(page, base, html, words, t
     page.keyboard.type(words)
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=*")
+    # It says so after the last answer.
     page.locator("#search-results .search-summary").filter(has_text="found").wait_for()
-    page.locator("#search-results li a").first.wait_for()
-    page.wait_for_timeout(300)
     found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
     pages = list(dict.fromkeys(link.split("?")[0].split("#")[0] for link in found))
     assert base + target in pages[:5], f"found {pages}"
@@ -58,6 +57,11 @@ def test_landmarks_have_names_of_their_own(page, base):
     assert len(names) >= 3 and all(names) and len(names) == len(set(names)), names
     assert page.locator("h1:visible").count() == 1  # another is for printing
     assert page.locator("html").get_attribute("lang") == "en"
+
+
+def at_rest(page):
+    """Wait until nothing moves any more."""
+    page.evaluate("Promise.allSettled(document.getAnimations().map(a => a.finished))")
 
 
 def focused(page):
@@ -78,7 +82,7 @@ def test_skip_link_comes_first_and_leads_to_the_text(page, base):
     page.keyboard.press("Tab")
     link = page.locator(":focus")
     assert link.inner_text() == "Skip to main content"
-    page.wait_for_timeout(300)  # it slides in
+    at_rest(page)  # it slides in
     assert focused(page)["seen"]
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -94,7 +98,7 @@ def test_tab_goes_through_the_page_in_its_order_and_is_seen(page, base, name):
     reached, faults, order = [], [], []
     page.evaluate("window.stops = [...document.querySelectorAll('*')]")
     page.keyboard.press("Tab")
-    page.wait_for_timeout(300)  # the skip link slides in
+    at_rest(page)  # the skip link slides in
     for _ in range(400):
         place = page.evaluate("stops.indexOf(document.activeElement)")
         if page.evaluate("document.activeElement === document.body") or place in order[-1:]:
@@ -110,6 +114,31 @@ def test_tab_goes_through_the_page_in_its_order_and_is_seen(page, base, name):
     assert not faults, "\n".join(map(str, faults))
 
 
+@pytest.mark.parametrize("place", ["equation-eq-01-layer", "cor-01-outer", "summary"])
+def test_a_link_into_a_page_keeps_its_place(chromium, base, place):
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    settled(page, f"{base}{CHAPTER}#{place}")
+    # The browser puts the view right with the next frame.
+    page.evaluate("new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    top, at_end = page.evaluate("""id => [
+      document.getElementById(id).getBoundingClientRect().top,
+      scrollY + innerHeight > document.documentElement.scrollHeight - 2]""", place)
+    page.close()
+    assert 0 <= top < (900 if at_end else 120)
+
+
+def test_paper_gets_the_formulas_that_are_still_to_be_typeset(chromium, base):
+    page = chromium.new_page()
+    page.add_init_script("window.requestIdleCallback = () => 0")  # as if it never came to rest
+    page.goto(base + CHAPTER)
+    page.wait_for_function("document.querySelector('mjx-container')")
+    left = page.locator(".math:not(:has(mjx-container))")
+    assert left.count()
+    page.pdf()
+    assert not left.count()
+    page.close()
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize("name", ["book/index.html", CHAPTER, "book/12_real_data.html"])
 def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
@@ -121,8 +150,8 @@ def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
         page.goto(base + name, wait_until="commit")
         handle = page.locator(".lcn-explore input[type=range]").first
         handle.focus()
-        before = page.locator(".lcn-frame").first.get_attribute("data-frame")
-        at_end = handle.input_value() == handle.get_attribute("max")
+        before, at_end = handle.evaluate("""e => [
+          document.querySelector(".lcn-frame").dataset.frame, e.value === e.max]""")
         page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
         page.wait_for_function(
             "b => document.querySelector('.lcn-frame').dataset.frame !== b", arg=before,
@@ -132,4 +161,4 @@ def test_the_first_picture_moves_within_two_seconds(chromium, base, name):
         if times[-1] < 2:
             break
     print(f"the first picture moved after {min(times):.2f} s")
-    assert min(times) < 2.5  # 2 s is the goal; the longest chapters take 1.9 s on a quiet machine
+    assert min(times) < 2

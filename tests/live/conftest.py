@@ -23,6 +23,5 @@ def html():
 
 @pytest.fixture(scope="session")
 def chromium():
-    # Holds for workers too, which a page's routes do not see.
-    with tools.chromium("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1") as browser:
+    with tools.chromium() as browser:
         yield browser
