@@ -11,7 +11,7 @@ import peers
 import scipy
 
 import lcnlib as lcn
-from lcnlib import LCN, QuadraticLoss
+from lcnlib import LCN, QuadraticLoss, _gram
 from lcnlib._hessian import QuadraticFlow
 from lcnlib._nested import nested
 from lcnlib._spectral import plan
@@ -35,8 +35,9 @@ def kernel_row(work, net, goals, tiny=False):
             net, flat, product=peers.jax_product_by_shifts)
     if np.prod(net.end_to_end_shape) > 100:
         run["its product J Jᵀ alone"] = lambda: product_alone(net, filters)
-        n = int(np.prod(net.end_to_end_shape))
-        run["its memory alone"] = lambda: partial(np.full, (n, n), 1.0)
+        if _gram.recurs(plan(net)):
+            run["its bands alone"] = lambda: bands_alone(net)
+        run["its memory alone"] = lambda: memory_alone(net)
     return {"work": f"dense K, {work}", "net": net, "goals": goals, "run": run}
 
 
@@ -47,6 +48,30 @@ def product_alone(net, filters):
 
     def run():
         np.matmul(j, j.T, out=out)
+
+    return run
+
+
+def bands_alone(net):
+    """The products of low rank in the recursion along diagonals."""
+    p, n = plan(net), int(np.prod(net.end_to_end_shape))
+    step = _gram._step(p)
+    left = np.random.default_rng(5).standard_normal((n, _gram._rank(p, step)))
+    right = np.ascontiguousarray(left.T)
+
+    def run():
+        for a in range(0, n, step):
+            left[a : a + step] @ right[:, a:]
+
+    return run
+
+
+def memory_alone(net):
+    """What it costs to fill as many numbers as a kernel has."""
+    n = int(np.prod(net.end_to_end_shape))
+
+    def run():
+        np.full((n, n), 1.0)
 
     return run
 

@@ -55,10 +55,9 @@ def _windows(p, c):
 def kernels(p, c):
     """K (B, |k|, |k|), exactly symmetric, from the cofactors' coefficients (H, B, |k|)."""
     _, b, n = c.shape
-    large = n > PRODUCT_LIMIT
-    if large and _rank(p, _step(p)) < SAVING * p.offsets[-1]:
+    if recurs(p):
         one = _recursion
-    elif large or b == 1:
+    elif n > PRODUCT_LIMIT or b == 1:
         one = _product
     else:
         j = jacobians(p, c)
@@ -75,6 +74,12 @@ def kernels(p, c):
 def _product(p, c, out):
     j = jacobians(p, c)[0]
     np.matmul(j, j.T, out=out)  # one symmetric rank-k update: exactly symmetric
+
+
+def recurs(p):
+    """Whether the kernel goes by the recursion."""
+    large = prod(p.shape) > PRODUCT_LIMIT
+    return large and _rank(p, _step(p)) < SAVING * p.offsets[-1]
 
 
 def _step(p):
