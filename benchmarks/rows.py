@@ -110,33 +110,76 @@ def large_row(work, net, goals):
 
         return run
 
+    def two_steps():
+        """The same transforms as lcnlib computes them, in two steps and on all cores."""
+        ours = nested(plan(net, "fft"))
+        values = [np.ones((ours.half, 1, *row), complex) for row in ours.rows]
+
+        def there(a, i):
+            z = ours._enter(a[None], i)
+            ours._by_rows(lambda rows: ours._values(z, i, rows), 1)
+            ours._give_back(z)
+
+        def back(a, i):
+            z = ours._room(1, a.shape, i)
+            ours._by_rows(lambda rows: ours._return(values[i][rows].copy(), i, rows, z), 1)
+            ours._leave(z, i, np.empty((1, *a.shape)))
+
+        def run():
+            for i, w in enumerate(filters):
+                there(w, i)
+                back(w, i)
+                there(w, i)
+            there(g, 0)
+            back(g, 0)
+
+        return run
+
     return {"work": f"K g, {work}", "net": net, "goals": goals, "floor": "its real FFTs", "run": {
         "lcnlib": lambda: partial(lcn.ntk_apply, net, filters, g),
         "JAX vjp, jvp": lambda: peers.jax_ntk_apply(net, flat, g),
         "torch vjp, jvp": lambda: peers.torch_ntk_apply(net, flat, g),
         "its real FFTs": transforms,
+        "its two steps alone": two_steps,
     }}
 
 
-def slopes_alone(net, loss, filters):
-    """Nothing but the evaluations of the velocity that our flow asks for, call by call."""
-    sizes, velocity = [], QuadraticFlow.velocity
+def recorded(method, net, loss, filters):
+    """How many flows at a time our flow asks a method of QuadraticFlow for, call by call."""
+    sizes, original = [], getattr(QuadraticFlow, method)
 
     def counting(self, theta):
         sizes.append(len(theta))
-        return velocity(self, theta)
+        return original(self, theta)
 
-    QuadraticFlow.velocity = counting
+    setattr(QuadraticFlow, method, counting)
     try:
         lcn.gradient_flow(net, loss, filters, [0, T], rtol=RTOL, atol=ATOL)
     finally:
-        QuadraticFlow.velocity = velocity
-    flow = QuadraticFlow(net, loss)
+        setattr(QuadraticFlow, method, original)
+    return sizes
+
+
+def slopes_alone(net, loss, filters):
+    """Nothing but the evaluations of the velocity that our flow asks for."""
+    sizes, flow = recorded("velocity", net, loss, filters), QuadraticFlow(net, loss)
     theta = np.random.default_rng(6).standard_normal((max(sizes), net.n_parameters))
 
     def run():
         for n in sizes:
             flow.velocity(theta[:n])
+
+    return run
+
+
+def hessians_alone(net, loss, filters):
+    """Nothing but the Hessians that our flow asks for, and their eigenvectors."""
+    sizes, flow = recorded("hessian", net, loss, filters), QuadraticFlow(net, loss)
+    theta = np.random.default_rng(6).standard_normal((max(sizes), net.n_parameters))
+
+    def run():
+        for n in sizes:
+            np.linalg.eigh(flow.hessian(theta[:n]))
 
     return run
 
@@ -158,6 +201,7 @@ def flow_row(work, net, goals, batch=()):
         "lcnlib": lambda: ours,
         "diffrax Dopri8": lambda: peers.diffrax_flow(*args),
         "its slopes alone": lambda: slopes_alone(net, loss, filters),
+        "its Hessians alone": lambda: hessians_alone(net, loss, filters),
     }
     if max(map(np.prod, net.filter_shapes)) <= 9:
         run["diffrax Dopri8, shifts"] = lambda: peers.diffrax_flow(
