@@ -116,8 +116,10 @@ class Nested:
     def _room(self, b, k, level):
         """Memory for what `_enter` makes of (B, *k)."""
         shape = self.half, b, self.rows[level][0], *k[1:]
-        spare = self._spare[shape]
-        return spare.pop() if spare else np.empty(shape, complex)
+        try:
+            return self._spare[shape].pop()
+        except IndexError:  # none left: asked for first, since another thread may take the last
+            return np.empty(shape, complex)
 
     def _give_back(self, *arrays):
         """For the next call: to get fresh memory takes as long as to transform what is in it."""
