@@ -144,8 +144,8 @@ def large_row(work, net, goals):
     }}
 
 
-def recorded(method, net, loss, filters):
-    """How many flows at a time our flow asks a method of QuadraticFlow for, call by call."""
+def calls_alone(method, net, loss, filters, then=lambda values: None):
+    """Nothing but the calls of a method of QuadraticFlow that our flow makes, and what follows."""
     sizes, original = [], getattr(QuadraticFlow, method)
 
     def counting(self, theta):
@@ -157,29 +157,12 @@ def recorded(method, net, loss, filters):
         lcn.gradient_flow(net, loss, filters, [0, T], rtol=RTOL, atol=ATOL)
     finally:
         setattr(QuadraticFlow, method, original)
-    return sizes
-
-
-def slopes_alone(net, loss, filters):
-    """Nothing but the evaluations of the velocity that our flow asks for."""
-    sizes, flow = recorded("velocity", net, loss, filters), QuadraticFlow(net, loss)
+    call = getattr(QuadraticFlow(net, loss), method)
     theta = np.random.default_rng(6).standard_normal((max(sizes), net.n_parameters))
 
     def run():
         for n in sizes:
-            flow.velocity(theta[:n])
-
-    return run
-
-
-def hessians_alone(net, loss, filters):
-    """Nothing but the Hessians that our flow asks for, and their eigenvectors."""
-    sizes, flow = recorded("hessian", net, loss, filters), QuadraticFlow(net, loss)
-    theta = np.random.default_rng(6).standard_normal((max(sizes), net.n_parameters))
-
-    def run():
-        for n in sizes:
-            np.linalg.eigh(flow.hessian(theta[:n]))
+            then(call(theta[:n]))
 
     return run
 
@@ -200,8 +183,9 @@ def flow_row(work, net, goals, batch=()):
     run = {
         "lcnlib": lambda: ours,
         "diffrax Dopri8": lambda: peers.diffrax_flow(*args),
-        "its slopes alone": lambda: slopes_alone(net, loss, filters),
-        "its Hessians alone": lambda: hessians_alone(net, loss, filters),
+        "its slopes alone": lambda: calls_alone("velocity", net, loss, filters),
+        "its Hessians alone": lambda: calls_alone(
+            "hessian", net, loss, filters, np.linalg.eigh),
     }
     if max(map(np.prod, net.filter_shapes)) <= 9:
         run["diffrax Dopri8, shifts"] = lambda: peers.diffrax_flow(

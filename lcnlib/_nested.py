@@ -108,11 +108,6 @@ class Nested:
         self._by_columns(work, len(out), level, out.shape[2:])
         self._give_back(z)
 
-    def _end_to_end(self, z):
-        v = np.empty((z.shape[1], *self.plan.shape))
-        self._leave(z, 0, v)
-        return v.reshape(len(v), -1)
-
     def _room(self, b, k, level):
         """Memory for what `_enter` makes of (B, *k)."""
         shape = self.half, b, self.rows[level][0], *k[1:]
@@ -162,29 +157,40 @@ class Nested:
     def _fold(self, z, i):
         return self._split(z, i).mean(axis=tuple(range(2, z.ndim * 2 - 2, 2)))
 
-    def product(self, theta):
-        p, b = self._layers(theta), len(theta)
+    def _interpolate(self, values, b):
+        """The flat coefficients (B, |k|) whose values on a block of rows are ``values(rows)``."""
         out = self._room(b, self.plan.shape, 0)
 
         def work(rows):
+            z = values(rows)
+            self._return(np.conjugate(z, out=z), 0, rows, out)
+
+        self._by_rows(work, b)
+        v = np.empty((b, *self.plan.shape))
+        self._leave(out, 0, v)
+        return v.reshape(b, -1)
+
+    def product(self, theta):
+        p = self._layers(theta)
+
+        def values(rows):
             *w, rest = self._all_values(p, rows)
             for i in range(len(w) - 1, -1, -1):
                 rest = self._times_tiled(w[i], rest, i)
-            self._return(np.conjugate(rest, out=rest), 0, rows, out)
+            return rest
 
-        self._by_rows(work, b)
+        v = self._interpolate(values, len(theta))
         self._give_back(*p)
-        return self._end_to_end(out)
+        return v
 
     def jvp(self, theta, direction):
         return self._push(self._layers(theta), direction)
 
     def _push(self, p, direction):
         """dmu direction, flat; uses up p = _layers(theta)."""
-        t, b = self._layers(direction), len(direction)
-        out = self._room(b, self.plan.shape, 0)
+        t = self._layers(direction)
 
-        def work(rows):
+        def values(rows):
             *w, rest = self._all_values(p, rows)
             *d, total = self._all_values(t, rows)
             for i in range(len(w) - 1, -1, -1):
@@ -192,11 +198,11 @@ class Nested:
                 total += self._times_tiled(d[i], rest, i)
                 if i:
                     rest = self._times_tiled(w[i], rest, i)
-            self._return(np.conjugate(total, out=total), 0, rows, out)
+            return total
 
-        self._by_rows(work, b)
+        v = self._interpolate(values, len(direction))
         self._give_back(*p, *t)
-        return self._end_to_end(out)
+        return v
 
     def vjp(self, theta, g):
         p = self._layers(theta)

@@ -87,7 +87,7 @@ def ntk(net, filters):
     ws = as_filters(net, filters)
     p = plan(net)
     k = _gram.kernels(p, finite_result(_cofactors(p, p.pack(ws)), "the Jacobian"))
-    # The diagonal bounds all other entries.
+    # K is positive semidefinite: its diagonal bounds all other entries.
     finite_result(k.diagonal(axis1=1, axis2=2), "the kernel")
     return k.reshape(ws[0].shape[: -net.ndim] + k.shape[1:])
 
