@@ -8,7 +8,7 @@ import hashlib
 import html
 import re
 
-__all__ = ["COLORS", "INK", "PAPER", "bare_axes", "themed_svg", "use_style"]
+__all__ = ["COLORS", "INK", "PAPER", "ROLES", "bare_axes", "look", "themed_svg", "use_style"]
 
 INK = "#1b1b1b"
 PAPER = "#fefefe"
@@ -22,6 +22,23 @@ COLORS = {
     "sky": "#3a8fc4",
     "grey": "#7a7a7a",
 }
+#: What a colour means, from the first page to the last; v itself is drawn in `INK`.
+ROLES = {
+    "layer 1": COLORS["blue"],
+    "layer 2": COLORS["vermillion"],
+    "v": INK,
+    "target": COLORS["purple"],
+    "δ < 0": COLORS["sky"],
+    "δ = 0": COLORS["ochre"],
+    "δ > 0": COLORS["green"],
+    "metric": COLORS["grey"],
+}
+
+
+def look(delta):
+    """Colour and dashes of what belongs to the invariant `delta`: keywords for ``plot``."""
+    sign, dashes = ("<", "-.") if delta < 0 else (">", "--") if delta > 0 else ("=", "-")
+    return {"color": ROLES[f"δ {sign} 0"], "linestyle": dashes}
 
 
 def use_style():

@@ -15,9 +15,10 @@ import types
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
-from ._figures import COLORS, INK, PAPER, bare_axes, themed_svg, use_style
+from ._figures import COLORS, INK, PAPER, ROLES, bare_axes, look, themed_svg, use_style
 
-__all__ = ["COLORS", "INK", "PAPER", "Control", "bare_axes", "explore", "themed_svg", "use_style"]
+__all__ = ["COLORS", "INK", "PAPER", "ROLES", "Control", "bare_axes", "explore", "look",
+           "themed_svg", "use_style"]
 
 
 @dataclasses.dataclass(frozen=True)
