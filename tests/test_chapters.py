@@ -10,12 +10,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
 # Chapters of the first edition that have not been brought into this form yet.
 UNFINISHED = {
-    "01_polynomials", "02_function_space", "03_flow", "04_kernel", "05_one_kernel",
+    "02_function_space",
     "07_riemannian_flow", "09_bounce", "10_two_dimensions", "11_closed_form",
     "12_singular_critical", "16_real_data",
 }
 NUMBER = re.compile(  # not an exponent, nor a part of a name; thousands may be set apart
     r"(?<![\w.^\\/-])(?<!\^\{)(?<!\^\{-)\d+(?:[\u00a0\u202f ,{}]+\d{3}(?!\d))*(?:\.\d+)?(?![\w^])")
+POWER = re.compile(r"(\d+(?:\.\d+)?) *\\cdot *10\^\{?(-?\d+)\}?")
 LITERAL = re.compile(r"(?<![\w.])\d[\d_]*(?:\.\d+)?(?:e[-+]?\d+)?|\.\d+")
 
 
@@ -53,7 +54,10 @@ def exempt(source):
 
 def shown(text):
     """The numbers of a text for readers, as (what is written, value, decimals)."""
-    for found in NUMBER.finditer(text):
+    for found in POWER.finditer(text):  # 2.2\\cdot10^{-16}
+        exponent = int(found[2])
+        yield found[0], float(f"{found[1]}e{exponent}"), len(found[1].partition(".")[2]) - exponent
+    for found in NUMBER.finditer(POWER.sub(" ", text)):
         digits = re.sub(r"[^\d.]", "", found[0])
         yield found[0], float(digits), len(digits.partition(".")[2])
 
