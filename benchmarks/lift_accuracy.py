@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 import lcnlib as lcn
-from lcnlib._gauss_newton import directions
+from lcnlib._algebra.newton import directions
 
 FAILURE = 1e-8
 

@@ -11,10 +11,11 @@ import peers
 import scipy
 
 import lcnlib as lcn
-from lcnlib import LCN, QuadraticLoss, _gram
-from lcnlib._hessian import QuadraticFlow
-from lcnlib._nested import nested
-from lcnlib._spectral import plan
+from lcnlib import LCN, QuadraticLoss
+from lcnlib._core import gram as _gram
+from lcnlib._core.hessian import QuadraticFlow
+from lcnlib._core.nested import nested
+from lcnlib._core.plan import plan
 
 T, RTOL, ATOL = 10.0, 1e-9, 1e-12
 REV = {"mode": peers.jax.jacrev}

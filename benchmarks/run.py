@@ -32,7 +32,7 @@ import growth  # noqa: E402
 import peers  # noqa: E402
 from rows import ATOL, RTOL, T, rows  # noqa: E402
 
-from lcnlib._spectral import plan  # noqa: E402
+from lcnlib._core.plan import plan  # noqa: E402
 
 RESULTS = ROOT / "lcnlib" / "benchmarks.json"
 # K g for large filters: at most this many times the cost of its real FFTs.

@@ -13,62 +13,63 @@ Conventions, stated once:
 ``S1`` ... ``S15`` number the statements of the book; each function names the one it computes.
 """
 
-from . import (
-    architecture,
-    branches,
-    composition,
-    critical,
-    curvature,
-    errors,
-    factorization,
-    flow,
-    function_space,
-    geodesics,
-    kernel,
-    lifting,
-    losses,
-    metric,
-    scaling,
-    warped,
+# Named one by one, in the order of the book.  Two modules share the name of their
+# function; the function is what `lcnlib.invariants` and `lcnlib.function_space_flow` mean.
+from .convolution import apply, cofactors, end_to_end
+from .critical import CriticalPoints, critical_points, ed_degree
+from .curvature import CoordinateCurvatures, coordinate_curvatures, sectional_curvature
+from .errors import (
+    AmbiguousFactorizationError,
+    ArchitectureError,
+    FlowError,
+    InputError,
+    LCNError,
+    NotInFunctionSpaceError,
+    NotTangentError,
+    SingularPointError,
+    ZeroFilterError,
 )
-from .architecture import *  # noqa: F403
-from .branches import *  # noqa: F403
-from .composition import *  # noqa: F403
-from .critical import *  # noqa: F403
-from .curvature import *  # noqa: F403
-from .errors import *  # noqa: F403
-from .factorization import *  # noqa: F403
-from .flow import *  # noqa: F403
-from .function_space import *  # noqa: F403
-from .geodesics import *  # noqa: F403
-from .kernel import *  # noqa: F403
-from .lifting import *  # noqa: F403
-from .losses import *  # noqa: F403
-from .metric import *  # noqa: F403
-from .scaling import *  # noqa: F403
-from .warped import *  # noqa: F403
+from .factorization import factorizations, polyphase
+from .flow import FlowResult, gradient_flow
+from .function_space_flow import function_space_flow
+from .geodesics import geodesic, geodesic_filters
+from .invariants import invariants, rescale, scalings
+from .kernel import jacobian, jvp, ntk, ntk_apply, rank, vjp
+from .kernel_counts import generic_kernel_count, kernel_count, root_groups
+from .lifting import lift
+from .losses import Loss, QuadraticLoss
+from .metric import horizontal_lift, inner, riemannian_gradient, tangent_basis
+from .network import LCN, random_filters
+from .warped import (
+    WarpedPoint,
+    distance_to_zero,
+    from_warped_coordinates,
+    warped_coordinates,
+    warped_velocity,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
-    name
-    for module in (
-        architecture,
-        composition,
-        kernel,
-        scaling,
-        losses,
-        flow,
-        factorization,
-        lifting,
-        branches,
-        function_space,
-        metric,
-        warped,
-        curvature,
-        geodesics,
-        critical,
-        errors,
-    )
-    for name in module.__all__
-]
+    # Filters are polynomials
+    "LCN", "random_filters", "apply", "end_to_end", "cofactors",
+    # Gradient flow and what it conserves
+    "QuadraticLoss", "Loss", "gradient_flow", "FlowResult", "invariants", "rescale", "scalings",
+    # From parameters to functions: the kernel
+    "jacobian", "jvp", "vjp", "ntk", "ntk_apply", "rank",
+    # One function, one kernel
+    "polyphase", "factorizations", "lift",
+    # The Riemannian gradient flow
+    "function_space_flow", "inner", "riemannian_gradient", "tangent_basis", "horizontal_lift",
+    # Stride one; two dimensions
+    "kernel_count", "generic_kernel_count", "root_groups",
+    # The metric in closed form
+    "WarpedPoint", "warped_coordinates", "from_warped_coordinates", "warped_velocity",
+    "distance_to_zero", "CoordinateCurvatures", "coordinate_curvatures", "sectional_curvature",
+    "geodesic", "geodesic_filters",
+    # Singular and critical points
+    "CriticalPoints", "critical_points", "ed_degree",
+    # What can go wrong
+    "LCNError", "ArchitectureError", "InputError", "ZeroFilterError", "NotInFunctionSpaceError",
+    "AmbiguousFactorizationError", "NotTangentError", "SingularPointError", "FlowError",
+]  # fmt: skip

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ._homotopy import CriticalSystem, distinct, start_points, track
-from .counting import ed_degree
+from ._algebra.counting import ed_degree
+from ._algebra.homotopy import CriticalSystem, distinct, start_points, track
 from .errors import InputError, LCNError
 
 __all__ = ["CriticalPoints", "critical_points", "ed_degree"]

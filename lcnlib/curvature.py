@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._tangent import RTOL_TANGENT, components, frame, lifted, polar
+from ._core.tangent import RTOL_TANGENT, components, frame, lifted, polar
 from .errors import InputError
 
 __all__ = ["CoordinateCurvatures", "coordinate_curvatures", "sectional_curvature"]

@@ -5,10 +5,10 @@ from numbers import Integral
 
 import numpy as np
 
-from ._checks import as_end_to_end, check_fraction
-from ._gauss_newton import directions, polish
-from ._polyphase import polyphase
-from ._splitting import split
+from ._algebra.newton import directions, polish
+from ._algebra.polyphase import polyphase
+from ._algebra.splitting import split
+from ._core.checks import as_end_to_end, check_fraction
 from .errors import InputError, ZeroFilterError
 
 __all__ = ["factorizations", "polyphase"]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._checks import as_filters
-from ._collocation import FINEST, StepTooSmall, collocate
-from ._hessian import QuadraticFlow
-from ._integration import (
+from ._core.checks import as_filters
+from ._core.collocation import FINEST, StepTooSmall, collocate
+from ._core.hessian import QuadraticFlow
+from ._core.plan import cofactor_values, plan
+from ._core.solver import (
     as_times,
     check_loss,
     check_tolerances,
@@ -15,10 +16,9 @@ from ._integration import (
     integrate,
     progress_of,
 )
-from ._spectral import cofactor_values, plan
-from .composition import end_to_end
+from .convolution import end_to_end
+from .invariants import _norm, invariants, rescale
 from .losses import QuadraticLoss
-from .scaling import _norm, invariants, rescale
 
 __all__ = ["FlowResult", "gradient_flow"]
 

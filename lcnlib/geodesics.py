@@ -3,11 +3,11 @@
 import numpy as np
 import scipy
 
-from ._checks import as_end_to_end, as_real
-from ._orbit import Orbit
-from ._polynomials import common_root_pairs, resultants
-from ._tangent import RTOL_TANGENT, components, frame, lifted
-from .composition import end_to_end
+from ._algebra.polynomials import common_root_pairs, resultants
+from ._core.checks import as_end_to_end, as_real
+from ._core.orbit import Orbit
+from ._core.tangent import RTOL_TANGENT, components, frame, lifted
+from .convolution import end_to_end
 from .errors import FlowError, InputError
 
 __all__ = ["geodesic", "geodesic_filters"]

@@ -5,9 +5,9 @@ from numbers import Real
 
 import numpy as np
 
-from . import _gram
-from ._checks import as_end_to_end, as_filters, finite_result, quiet, same_batch
-from ._spectral import cofactor_values, plan
+from ._core import gram as _gram
+from ._core.checks import as_end_to_end, as_filters, finite_result, quiet, same_batch
+from ._core.plan import cofactor_values, plan
 from .errors import InputError
 
 __all__ = ["jacobian", "jvp", "ntk", "ntk_apply", "rank", "vjp"]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ._checks import as_filters, as_invariants
-from ._gauss_newton import directions, isolation, polish
-from ._polynomials import TooLargeError
-from ._splitting import TooManyFactorizationsError
-from .composition import end_to_end
+from ._algebra.newton import directions, isolation, polish
+from ._algebra.polynomials import TooLargeError
+from ._algebra.splitting import TooManyFactorizationsError
+from ._core.checks import as_filters, as_invariants
+from .convolution import end_to_end
 from .errors import (
     AmbiguousFactorizationError,
     InputError,
@@ -15,8 +15,8 @@ from .errors import (
     ZeroFilterError,
 )
 from .factorization import as_one_end_to_end, check_tolerance, distinct, factorizations
+from .invariants import rescale
 from .kernel import ntk_apply
-from .scaling import rescale
 
 __all__ = ["lift"]
 

@@ -4,13 +4,45 @@ from math import prod
 
 import numpy as np
 
-from ._checks import as_net, as_real
+from ._core.checks import as_net, as_real
 from .errors import InputError
 
-__all__ = ["QuadraticLoss"]
+__all__ = ["Loss", "QuadraticLoss"]
 
 # Windows of the data are laid out this many numbers at a time.
 CHUNK = 1 << 22
+
+
+class Loss:
+    """A loss on end-to-end filters from two functions.
+
+    Parameters
+    ----------
+    value, gradient : callables
+        For v of shape (*batch, *k) they return arrays of shapes (*batch,) and (*batch, *k).
+
+    Raises
+    ------
+    InputError
+        When one of them cannot be called.
+
+    Examples
+    --------
+    >>> loss = Loss(lambda v: (v**4).sum(axis=-1) / 4, lambda v: v**3)
+    >>> net = LCN((2, 1))
+    >>> flow = gradient_flow(net, loss, [[1.0, 0.5], [1.0]], [0.0, 1.0])
+    >>> bool(flow.loss[1] < flow.loss[0])
+    True
+    """
+
+    def __init__(self, value, gradient):
+        for name, f in (("value", value), ("gradient", gradient)):
+            if not callable(f):
+                raise InputError(
+                    f"{name}: expected a function of v, got {type(f).__name__}; for a quadratic "
+                    "loss use QuadraticLoss"
+                )
+        self.value, self.gradient = value, gradient
 
 
 class QuadraticLoss:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ._integration import checked
-from ._tangent import RTOL_TANGENT, components, frame, lifted
-from .composition import end_to_end
+from ._core.solver import checked
+from ._core.tangent import RTOL_TANGENT, components, frame, lifted
+from .convolution import end_to_end
 from .kernel import ntk_apply
 
 __all__ = ["horizontal_lift", "inner", "riemannian_gradient", "tangent_basis"]

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._checks import as_filters, as_invariants, as_real
-from ._quadrature import NODES, WEIGHTS
-from ._tangent import RTOL_TANGENT, components, frame, gaps, polar
+from ._core.checks import as_filters, as_invariants, as_real
+from ._core.quadrature import NODES, WEIGHTS
+from ._core.tangent import RTOL_TANGENT, components, frame, gaps, polar
 from .errors import InputError
-from .scaling import invariants as _invariants
+from .invariants import invariants as _invariants
 
 __all__ = [
     "WarpedPoint",

@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from lcnlib import LCN, InputError, _cores, _nested, ntk_apply, random_filters, vjp
+from lcnlib import LCN, InputError, ntk_apply, random_filters, vjp
+from lcnlib._core import cores as _cores
+from lcnlib._core import nested as _nested
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_after_a_fork():
     """The child has none of the parent's threads, and must not wait for them."""
     code = """
 import os
-from lcnlib import _cores
+from lcnlib._core import cores as _cores
 _cores.CORES = 2
 _cores.share(print, range(2))
 child = os.fork()

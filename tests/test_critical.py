@@ -10,9 +10,8 @@ from scipy.optimize import minimize
 
 import lcnlib
 from lcnlib import LCN, QuadraticLoss, errors
-from lcnlib._homotopy import start_points
-from lcnlib.counting import ed_degree
-from lcnlib.critical import critical_points
+from lcnlib._algebra.homotopy import start_points
+from lcnlib.critical import critical_points, ed_degree
 
 
 def random_loss(net, seed):

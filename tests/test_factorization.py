@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 import lcnlib as lcn
-from lcnlib import LCN, _distribute, _irreducible, _polyphase, _roots
-from lcnlib._polynomials import divide, multiply, upsample
+from lcnlib import LCN
+from lcnlib._algebra import distribute as _distribute
+from lcnlib._algebra import polyphase as _polyphase
+from lcnlib._algebra import roots as _roots
+from lcnlib._algebra import several_variables as _irreducible
+from lcnlib._algebra.polynomials import divide, multiply, upsample
 from lcnlib.factorization import canonical
 
 from . import exact

@@ -5,8 +5,13 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import lcnlib as lcn
-from lcnlib import LCN, QuadraticLoss, _collocation, _fft, _hessian, _radau, _spectral
+from lcnlib import LCN, QuadraticLoss
 from lcnlib import flow as flow_module
+from lcnlib._core import collocation as _collocation
+from lcnlib._core import fft as _fft
+from lcnlib._core import hessian as _hessian
+from lcnlib._core import plan as _spectral
+from lcnlib._core import radau as _radau
 
 from .cases import NAMED
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import lcnlib
-from lcnlib import LCN, _quadrature, errors
+from lcnlib import LCN, errors
+from lcnlib._core import quadrature as _quadrature
 from lcnlib.geodesics import geodesic, geodesic_filters
 from lcnlib.metric import horizontal_lift, inner, tangent_basis
 from lcnlib.warped import distance_to_zero, warped_coordinates

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import lcnlib as lcn
-from lcnlib import LCN, _fft, _gram, _spectral
+from lcnlib import LCN
+from lcnlib._core import fft as _fft
+from lcnlib._core import gram as _gram
+from lcnlib._core import plan as _spectral
 
 from . import exact
 from .cases import NAMED, random_nets

@@ -7,7 +7,7 @@ import pytest
 
 import lcnlib as lcn
 from lcnlib import LCN, lifting
-from lcnlib._gauss_newton import directions, isolation
+from lcnlib._algebra.newton import directions, isolation
 
 
 def up_to_signs(found, true):

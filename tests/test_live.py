@@ -59,8 +59,8 @@ def test_what_runs_in_the_browser_is_what_the_readers_have(live):
 def test_the_library_wheel_holds_this_library(live, tmp_path):
     with zipfile.ZipFile(live.library_wheel(tmp_path)) as wheel:
         names = set(wheel.namelist())
-        for path in (ROOT / "lcnlib").glob("*.py"):
-            assert wheel.read(f"lcnlib/{path.name}") == path.read_bytes()
+        for path in (ROOT / "lcnlib").rglob("*.py"):
+            assert wheel.read(path.relative_to(ROOT).as_posix()) == path.read_bytes()
     assert not [n for n in names if "__pycache__" in n]
 
 

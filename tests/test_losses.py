@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lcnlib as lcn
-from lcnlib import LCN, QuadraticLoss, losses
+from lcnlib import LCN, InputError, Loss, QuadraticLoss, losses
 
 from .cases import NAMED
 
@@ -77,3 +77,18 @@ def test_bad_data_and_filters():
         QuadraticLoss.from_data(net, np.ones((0, 8)), np.ones((0, 2)))
     with pytest.raises(lcn.InputError, match="v: expected shape"):
         QuadraticLoss([1.0, 2.0]).value([1.0, 2.0, 3.0])
+
+
+def test_a_loss_from_two_functions():
+    target = np.array([1.0, 2.0, 0.5])
+    loss = Loss(lambda v: 0.5 * ((v - target) ** 2).sum(axis=-1), lambda v: v - target)
+    same = QuadraticLoss(target)
+    net, w = LCN((2, 2)), [[[1.0, 0.5], [0.3, -1.0]], [[0.2, 0.4], [1.0, 1.0]]]
+    flows = [lcn.gradient_flow(net, ell, w, [0.5, 1.0, 2.0]) for ell in (loss, same)]
+    assert np.abs(flows[0].end_to_end - flows[1].end_to_end).max() < 1e-7
+    assert np.abs(flows[0].loss - flows[1].loss).max() < 1e-7
+
+
+def test_a_loss_wants_functions():
+    with pytest.raises(InputError, match=r"gradient: expected a function of v, got float"):
+        Loss(lambda v: v, 3.0)

@@ -17,8 +17,8 @@ smallest of the numbers that set a scale, every integrand is analytic in |Im z| 
 
 import numpy as np
 
-from ._quadrature import cumulative, integrate, panel_edges
-from ._tangent import gaps
+from .quadrature import cumulative, integrate, panel_edges
+from .tangent import gaps
 
 
 class Orbit:

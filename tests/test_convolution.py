@@ -9,7 +9,10 @@ import pytest
 from scipy.signal import correlate
 
 import lcnlib as lcn
-from lcnlib import LCN, _fft, _nested, _spectral
+from lcnlib import LCN
+from lcnlib._core import fft as _fft
+from lcnlib._core import nested as _nested
+from lcnlib._core import plan as _spectral
 
 from . import exact
 from .cases import NAMED, random_nets

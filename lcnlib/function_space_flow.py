@@ -4,15 +4,15 @@ from math import prod
 
 import numpy as np
 
-from ._branch import Branch, Edge, Left
-from ._checks import as_end_to_end, as_filters, as_invariants
-from ._integration import as_times, check_loss, check_tolerances, hold_at_rest, integrate
-from .composition import end_to_end
+from ._core.checks import as_end_to_end, as_filters, as_invariants
+from ._core.follow import Branch, Edge, Left
+from ._core.solver import as_times, check_loss, check_tolerances, hold_at_rest, integrate
+from .convolution import end_to_end
 from .errors import FlowError
 from .flow import FlowResult, _velocity
+from .invariants import invariants as invariants_of
+from .invariants import rescale
 from .lifting import lift
-from .scaling import invariants as invariants_of
-from .scaling import rescale
 
 __all__ = ["function_space_flow"]
 

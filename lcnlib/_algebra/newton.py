@@ -7,9 +7,9 @@ from math import inf, sqrt
 
 import numpy as np
 
-from ._spectral import plan
-from .composition import end_to_end
-from .kernel import jacobians
+from .._core.plan import plan
+from ..convolution import end_to_end
+from ..kernel import jacobians
 
 # Relative residuals below this are rounding: nothing is left to gain but a last step.
 ROUNDING = 1e-13

@@ -6,8 +6,8 @@ from operator import index
 
 import numpy as np
 
-from ._checks import as_net
-from ._distribute import count_distributions
+from ._algebra.distribute import count_distributions
+from ._core.checks import as_net
 from .errors import InputError
 from .factorization import as_one_end_to_end, factorizations
 from .lifting import distinct_kernels, not_in_function_space, one_invariants, scaled

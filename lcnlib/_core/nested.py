@@ -20,7 +20,7 @@ from math import isqrt, prod
 import numpy as np
 import scipy
 
-from . import _cores
+from .._core import cores as _cores
 
 # Complex numbers in a block of rows or columns: half a megabyte, so that it stays in the cache.
 BLOCK = 1 << 15

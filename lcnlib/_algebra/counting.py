@@ -3,8 +3,8 @@
 from itertools import product
 from math import comb, factorial, prod
 
-from ._checks import as_net
-from .errors import InputError
+from .._core.checks import as_net
+from ..errors import InputError
 
 __all__ = ["ed_degree"]
 

@@ -5,8 +5,8 @@ from math import prod
 import numpy as np
 import scipy
 
-from ._checks import as_filters, as_real, finite_result, quiet
-from ._spectral import cofactor_values, plan
+from ._core.checks import as_filters, as_real, finite_result, quiet
+from ._core.plan import cofactor_values, plan
 from .errors import InputError
 
 __all__ = ["apply", "cofactors", "end_to_end"]

@@ -5,8 +5,8 @@ from math import prod
 import numpy as np
 import scipy
 
-from ._nested import nested
-from ._spectral import Plan
+from .nested import nested
+from .plan import Plan
 
 # Up to this many values all layers go through one FFT call; above, level by level is cheaper.
 STACK_LIMIT = 1 << 15

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._checks import as_filters, as_invariants, finite_result, quiet
+from ._core.checks import as_filters, as_invariants, finite_result, quiet
 from .errors import InputError, ZeroFilterError
 
 __all__ = ["invariants", "rescale", "scalings"]

@@ -10,8 +10,8 @@ from itertools import combinations
 
 import numpy as np
 
-from ._spectral import cofactor_values, plan
-from .kernel import jacobians
+from ..kernel import jacobians
+from .plan import cofactor_values, plan
 
 # Arrays of this many complex values stay in a core's own cache.
 CHUNK = 1 << 13

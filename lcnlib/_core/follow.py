@@ -5,10 +5,10 @@ from math import sqrt
 import numpy as np
 import scipy
 
-from ._polynomials import common_root_pairs, resultants
-from ._spectral import plan
-from .errors import FlowError, SingularPointError
-from .kernel import jacobians
+from .._algebra.polynomials import common_root_pairs, resultants
+from ..errors import FlowError, SingularPointError
+from ..kernel import jacobians
+from .plan import plan
 
 ZERO = "a filter, and v with it, goes to zero"
 

@@ -13,12 +13,12 @@ from math import gcd
 
 import numpy as np
 
-from ._distribute import distributions
-from ._gauss_newton import directions, polish
-from ._irreducible import factor_candidates
-from ._polynomials import TooLargeError, multiply, upsample
-from ._polyphase import split_first
-from .architecture import LCN
+from ..network import LCN
+from .distribute import distributions
+from .newton import directions, polish
+from .polynomials import TooLargeError, multiply, upsample
+from .polyphase import split_first
+from .several_variables import factor_candidates
 
 # Gauss-Newton on the two sides of a splitting, up to this many entries of the Jacobian.
 POLISH_LIMIT = 1 << 18

@@ -20,7 +20,7 @@ DENSE_LIMIT = 160
 @lru_cache(maxsize=128)
 def plan(net, kind=None):
     """The plan of an architecture, made once; `kind` forces "dense" or "fft"."""
-    from ._fft import FFTPlan  # it builds on this module
+    from .fft import FFTPlan  # it builds on this module
 
     if kind is None:
         kind = "dense" if prod(net.end_to_end_shape) <= DENSE_LIMIT else "fft"

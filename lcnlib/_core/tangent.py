@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._checks import as_end_to_end, as_filters, check_fraction
-from .errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
-from .kernel import jacobian
-from .scaling import _norm
+from ..errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
+from ..invariants import _norm
+from ..kernel import jacobian
+from .checks import as_end_to_end, as_filters, check_fraction
 
 EPS = np.finfo(float).eps
 # Largest part of a tangent vector that may point out of the tangent space: far above rounding,

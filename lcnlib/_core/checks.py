@@ -5,8 +5,8 @@ from numbers import Real
 
 import numpy as np
 
-from .architecture import LCN
-from .errors import InputError
+from ..errors import InputError
+from ..network import LCN
 
 FLOAT = np.dtype(np.float64)
 

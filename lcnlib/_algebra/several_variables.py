@@ -6,10 +6,10 @@ variable the roots.
 
 import numpy as np
 
-from ._polynomials import convolution_matrix
-from ._polyphase import common_factor
-from ._roots import real_factors
-from ._ruppert import LINES, random_point, restrict, split_squarefree
+from .polynomials import convolution_matrix
+from .polyphase import common_factor
+from .roots import real_factors
+from .ruppert import LINES, random_point, restrict, split_squarefree
 
 # A slab of outer coefficients below this, relative, is a factor x_a or one at infinity.
 NEGLIGIBLE = 1e-12

@@ -15,8 +15,8 @@ Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 
 import numpy as np
 
-from ._radau import A_INVERSE, BACK, CONTINUE, INTO, LAMBDA, POWERS, SOLVE, STAGES, TAIL
-from ._radau import polynomial as _polynomial
+from .radau import A_INVERSE, BACK, CONTINUE, INTO, LAMBDA, POWERS, SOLVE, STAGES, TAIL
+from .radau import polynomial as _polynomial
 
 # Newton stops when what is left of its steps is this fraction of the tolerance.
 NEWTON_GOAL = 0.02

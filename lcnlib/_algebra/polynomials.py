@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from .errors import InputError
+from ..errors import InputError
 
 # Entries of the largest matrix that is made: less than a gigabyte.
 MATRIX_LIMIT = 1e8

@@ -11,8 +11,8 @@ After W. Ruppert (1986) and S. Gao (2003).
 import numpy as np
 import scipy
 
-from ._polynomials import check_size, convolution_matrix, multiply
-from ._polyphase import rank_tolerances
+from .polynomials import check_size, convolution_matrix, multiply
+from .polyphase import rank_tolerances
 
 # Random lines tried for a well-conditioned one.
 LINES = 6

@@ -9,8 +9,8 @@ from numbers import Real
 import numpy as np
 import scipy
 
-from ._checks import as_real, check_fraction
-from .errors import FlowError, InputError
+from ..errors import FlowError, InputError
+from .checks import as_real, check_fraction
 
 
 def as_times(t):

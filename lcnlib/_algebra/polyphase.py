@@ -12,9 +12,9 @@ from operator import add
 
 import numpy as np
 
-from ._checks import as_real
-from ._polynomials import check_size, convolution_matrix, divide
-from .errors import InputError
+from .._core.checks import as_real
+from ..errors import InputError
+from .polynomials import check_size, convolution_matrix, divide
 
 __all__ = ["polyphase"]
 

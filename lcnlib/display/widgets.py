@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
-from ._figures import COLORS, INK, PAPER, ROLES, bare_axes, look, themed_svg, use_style
+from .figures import COLORS, INK, PAPER, ROLES, bare_axes, look, themed_svg, use_style
 
 __all__ = ["COLORS", "INK", "PAPER", "ROLES", "Control", "bare_axes", "explore", "look",
            "themed_svg", "use_style"]

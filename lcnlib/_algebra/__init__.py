@@ -1,0 +1,1 @@
+"""Polynomials and their factors: packed arrays in, packed arrays out."""

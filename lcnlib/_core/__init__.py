@@ -1,0 +1,1 @@
+"""What all is computed with: packed arrays in, packed arrays out; nothing is checked here."""
