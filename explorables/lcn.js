@@ -1,0 +1,1 @@
+// Mathematics of small linear convolutional networks, under the names of lcnlib.
