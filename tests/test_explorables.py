@@ -1,0 +1,258 @@
+"""The arithmetic of the pictures that a reader drags is lcnlib's: 500 random cases of everything."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lcnlib as lcn
+from lcnlib.display import modules
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+import vendor  # noqa: E402
+
+CASES, RTOL = 500, 1e-10
+SMALL = [((2, 1), 1), ((2, 2), 1), ((2, 2), 2), ((3, 2), 2), ((3, 2, 2), 2), ((2, 3, 2), (2, 1, 3))]
+RUN = """
+import * as lcn from %s;
+let text = "";
+for await (const piece of process.stdin) text += piece;
+const out = JSON.parse(text).map(([name, shapes, strides, args]) => {
+  const net = shapes && lcn.LCN(shapes, strides);
+  if (name.startsWith("loss.")) {
+    const loss = lcn.QuadraticLoss(...args[0]);
+    return [loss.value(args[1]), ...loss.gradient(args[1])];
+  }
+  if (/flow|descent/.test(name)) args[0] = lcn.QuadraticLoss(...args[0]);
+  return lcn[name](...(net ? [net] : []), ...args);
+});
+console.log(JSON.stringify(out));
+"""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """Call functions of lcn.js: node([(name, net or None, arguments), ...])."""
+    folder = tmp_path_factory.mktemp("node")
+    (folder / "module.mjs").write_text(modules.module(), encoding="utf-8")
+    (folder / "run.mjs").write_text(RUN % json.dumps("./module.mjs"))
+
+    def call(cases):
+        asked = [(name, net and [k[0] for k in net.filter_shapes],
+                  net and [s[0] for s in net.strides], args) for name, net, args in cases]
+        done = subprocess.run([*vendor.command("node"), "run.mjs"], cwd=folder, text=True,
+                              input=json.dumps(asked, default=np.ndarray.tolist),
+                              capture_output=True, check=False)
+        assert not done.returncode, done.stderr[-2000:]
+        return json.loads(done.stdout)
+
+    return call
+
+
+def flat(value):
+    """All numbers of a nested answer, in order."""
+    if isinstance(value, dict):
+        raise TypeError("choose a part of the record")
+    if isinstance(value, (list, tuple)):
+        return np.concatenate([flat(x) for x in value]) if len(value) else np.zeros(0)
+    return np.ravel(np.asarray(value, dtype=float))
+
+
+def agree(got, want, rtol=RTOL):
+    """Largest difference, relative to the size of the answer, case by case."""
+    worst = 0.0
+    for g, w in zip(got, want, strict=True):
+        g, w = flat(g), flat(w)
+        assert g.shape == w.shape
+        worst = max(worst, np.abs(g - w).max(initial=0) / max(np.abs(w).max(initial=0), 1e-300))
+    print(f"largest relative difference {worst:.1e}")
+    assert worst <= rtol
+
+
+def random_cases(shapes=SMALL, n=CASES, seed=0):
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        net = lcn.LCN(*shapes[i % len(shapes)])
+        yield net, lcn.random_filters(net, rng), rng
+
+
+def compare(node, name, arguments, expected, **options):
+    cases, want = [], []
+    for net, w, rng in random_cases(**options):
+        args = arguments(net, w, rng)
+        cases.append((name, net, args))
+        want.append(expected(net, *args))
+    agree(node(cases), want)
+
+
+@pytest.mark.parametrize("name", ["end_to_end", "cofactors", "jacobian", "ntk", "invariants"])
+def test_what_needs_filters_only(node, name):
+    compare(node, name, lambda net, w, rng: [w], getattr(lcn, name))
+
+
+def covector(net, rng):
+    return rng.standard_normal(net.end_to_end_shape)
+
+
+def delta(net, rng):
+    return rng.standard_normal(net.depth - 1) * 10.0 ** rng.integers(-1, 2)
+
+
+def test_products_with_the_jacobian(node):
+    compare(node, "vjp", lambda net, w, rng: [w, covector(net, rng)], lcn.vjp)
+    compare(node, "jvp", lambda net, w, rng: [w, lcn.random_filters(net, rng)], lcn.jvp)
+
+
+@pytest.mark.parametrize("name", ["rescale", "scalings"])
+def test_scaling(node, name):
+    compare(node, name, lambda net, w, rng: [w, delta(net, rng)], getattr(lcn, name))
+
+
+def test_output_of_the_network(node):
+    compare(node, "apply", lambda net, w, rng: [w, rng.standard_normal(40)], lcn.apply)
+
+
+@pytest.mark.parametrize("shapes", [((2, 1), 1), ((2, 2), 2), ((3, 2), 2)])
+def test_lift_where_there_is_one_kernel(node, shapes):
+    compare(node, "lift", lambda net, w, rng: [lcn.end_to_end(net, w), delta(net, rng)],
+            lcn.lift, shapes=[shapes])
+
+
+def test_lift_to_the_branch_nearest_to_a_guess(node):
+    def near(net, w, rng):
+        guess = [x + 0.05 * np.linalg.norm(x) * rng.standard_normal(x.shape) for x in w]
+        return [lcn.end_to_end(net, w), delta(net, rng), guess]
+
+    compare(node, "lift", near, lcn.lift, shapes=[((2, 2), 1)])
+
+
+def weight(net, rng):
+    a = rng.standard_normal(2 * net.end_to_end_shape)
+    return a @ a.T / len(a) + 0.3 * np.eye(len(a))
+
+
+def test_loss(node):
+    cases, want = [], []
+    for net, _, rng in random_cases():
+        args = [(covector(net, rng), weight(net, rng)), covector(net, rng)]
+        cases.append(("loss.", net, args))
+        loss = lcn.QuadraticLoss(*args[0])
+        want.append([loss.value(args[1]), *loss.gradient(args[1])])
+    agree(node(cases), want)
+
+
+def test_flow(node):
+    # Short and long times: where the flow comes to rest, other steps take over.
+    cases, want, drift = [], [], 0
+    for i, (net, w, rng) in enumerate(random_cases(SMALL[:4])):
+        t = np.array([0, 0.3, 1.0, 4.0 if i % 5 else 300.0])
+        loss = (covector(net, rng), weight(net, rng))
+        cases.append(("gradient_flow", net, [loss, w, t, 1e-13]))
+        want.append(lcn.gradient_flow(net, lcn.QuadraticLoss(*loss), w, t[:3], rtol=1e-12,
+                                      atol=1e-14))
+    got = node(cases)
+    agree([[[w[:] for w in g["filters"][:3]], g["loss"][:2]] for g in got],
+          [[[[x[m] for x in f.filters] for m in range(3)], f.loss[:2]] for f in want])
+    for (_, net, args), g in zip(cases, got):
+        start, end = g["invariants"][0], g["invariants"][-1]
+        drift = max(drift, np.abs(np.subtract(start, end)).max())
+        assert g["loss"][3] <= g["loss"][2] * (1 + 1e-12)
+    assert drift < 1e-9
+
+
+def test_gradient_descent_takes_these_steps(node):
+    cases, want = [], []
+    for net, w, rng in random_cases(SMALL[:4]):
+        loss, step, path = (covector(net, rng), weight(net, rng)), 0.02, [w]
+        for _ in range(20):
+            v = lcn.end_to_end(net, path[-1])
+            g = lcn.vjp(net, path[-1], lcn.QuadraticLoss(*loss).gradient(v))
+            path.append([x - step * y for x, y in zip(path[-1], g)])
+        cases.append(("gradient_descent", net, [loss, w, step, 20]))
+        want.append(path)
+    agree([g["filters"] for g in node(cases)], want)
+
+
+def test_ellipses(node):
+    net = lcn.LCN((2, 1))
+    cases, want = [], []
+    for _, w, rng in random_cases([((2, 1), 1)]):
+        cases.append(("ellipse", None, [lcn.ntk(net, w), rng.standard_normal(2), 0.3]))
+        want.append(cases[-1][2])
+    for points, (kernel, centre, size) in zip(node(cases), want):
+        a = np.subtract(points, centre)
+        assert np.allclose(np.einsum("ni,ij,nj->n", a, np.linalg.inv(kernel), a), size**2,
+                           rtol=1e-9)
+        assert np.allclose(points[0], points[-1])
+        assert abs(area(a) - np.pi * size**2 * np.sqrt(np.linalg.det(kernel))) < 0.01 * abs(area(a))
+
+
+def area(a):
+    x, y = a.T
+    return abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
+
+
+TWO = [((2, 1), 1), ((2, 2), 2), ((3, 2), 2)]
+
+
+def tangent(net, w, rng):
+    return lcn.jvp(net, w, lcn.random_filters(net, rng))
+
+
+def test_metric(node):
+    compare(node, "inner", lambda net, w, rng: [w, tangent(net, w, rng), tangent(net, w, rng)],
+            lcn.inner, shapes=TWO)
+
+
+def test_geodesics(node):
+    s = np.linspace(0, 1, 4)
+    cases, want = [], []
+    for net, w, rng in random_cases(TWO, 2 * CASES):
+        a = tangent(net, w, rng)
+        try:  # some run into the zero filter
+            want.append(lcn.geodesic(net, w, a, s))
+        except lcn.FlowError:
+            continue
+        cases.append(("geodesic", net, [w, a, s, 1e-13]))
+    assert len(cases) >= CASES
+    agree(node(cases), want)
+
+
+def test_nearest_point_of_the_function_space(node):
+    # A point is critical for the distance when the difference is normal to M.
+    cases = [("project", net, [rng.standard_normal(net.end_to_end_shape)])
+             for net, _, rng in random_cases([((2, 2), 2), ((3, 2), 2)])]
+    for (_, net, (v,)), got in zip(cases, node(cases)):
+        slope = lcn.vjp(net, got["filters"], np.subtract(got["end_to_end"], v))
+        assert max(np.abs(x).max() for x in slope) < 1e-5 * np.linalg.norm(v) ** 2
+        assert np.allclose(lcn.end_to_end(net, got["filters"]), got["end_to_end"])
+
+
+def test_roots_and_back(node):
+    rng = np.random.default_rng(1)
+    polynomials = [rng.standard_normal(rng.integers(2, 8)) for _ in range(CASES)]
+    got = node([("roots", None, [p]) for p in polynomials])
+    for p, z in zip(polynomials, got):
+        z = np.array([complex(*x) for x in z])
+        want = np.roots(p[::-1])
+        assert len(z) == len(want)
+        assert max(np.abs(z - x).min() for x in want) < 1e-7 * (1 + np.abs(want).max())
+    back = node([("from_roots", None, [z]) for z in got])
+    agree(back, [p / p[-1] for p in polynomials], rtol=1e-7)
+
+
+def test_eigenvectors(node):
+    rng = np.random.default_rng(2)
+    matrices = [a + a.T for a in (rng.standard_normal((n, n)) for n in rng.integers(2, 6, CASES))]
+    got = node([("eigh", None, [a]) for a in matrices])
+    agree([g["values"] for g in got], [np.linalg.eigvalsh(a) for a in matrices])
+    agree([np.array(g["vectors"]).T @ np.diag(g["values"]) @ np.array(g["vectors"]) for g in got],
+          matrices)
+
+
+def test_the_package_knows_its_sources():
+    assert "export default" in modules.module() and "import " not in modules.module()
+    assert modules.script().startswith("(function ()") and "\nexport " not in modules.script()
