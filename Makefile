@@ -1,6 +1,6 @@
-# make book | live | live-test | live-lock | lab | test | bench | shots | lock | clean      each sets up .venv by itself
+# make book | pdf | live | live-test | live-lock | lab | test | bench | shots | lock | clean      each sets up .venv by itself
 .DEFAULT_GOAL := book
-.PHONY: book live live-test live-lock lab test bench shots lock clean
+.PHONY: book pdf live live-test live-lock lab test bench shots lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread per process: the matrices are small and the tests run side by side.
@@ -20,6 +20,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 book: .venv/installed
 	$(BIN)/python tools/build.py
+
+# The whole book on paper, beside its pages: _build/html/_static/book.pdf.
+pdf: book
+	$(BIN)/python tools/pdf.py
 
 # The book, and JupyterLite in it: every chapter runs in the reader's browser.
 live: .venv/installed

@@ -12,7 +12,7 @@ import lcnlib as lcn
 from lcnlib.display import modules
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-import vendor  # noqa: E402
+import vendor
 
 CASES, RTOL = 500, 1e-10
 SMALL = [((2, 1), 1), ((2, 2), 1), ((2, 2), 2), ((3, 2), 2), ((3, 2, 2), 2), ((2, 3, 2), (2, 1, 3))]

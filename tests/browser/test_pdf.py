@@ -1,0 +1,59 @@
+"""The book on paper: `make pdf`, tried on two chapters."""
+
+import sys
+from pathlib import Path
+
+import pypdf
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import pdf  # noqa: E402
+
+CHAPTERS = ["book/03_flow.html", "book/09_bounce.html"]
+
+
+@pytest.fixture(scope="module")
+def paper(html, tmp_path_factory):
+    out = tmp_path_factory.mktemp("paper") / "two.pdf"
+    pdf.main(html, out, *CHAPTERS)
+    return pypdf.PdfReader(out)
+
+
+def outline(entries):
+    for entry in entries:
+        if isinstance(entry, list):
+            yield from outline(entry)
+        else:
+            yield entry.title
+
+
+def test_chapters_and_solutions_are_in_the_outline(paper):
+    titles = list(outline(paper.outline))
+    assert titles.count("Solutions") == 2
+    assert "3. Gradient flow and what it conserves" in titles
+    assert any("The flow in one dimension more" in t for t in titles)
+
+
+def test_links_between_chapters_are_links_between_sheets(paper):
+    inside = outside = 0
+    for page in paper.pages:
+        for note in page.get("/Annots") or []:
+            note = note.get_object()
+            action = note.get("/A", {})
+            inside += "/Dest" in note or action.get("/S") == "/GoTo"
+            outside += "127.0.0.1" in str(action.get("/URI", ""))
+    assert inside > 40 and not outside
+
+
+def test_what_belongs_to_screens_only_stays_there(paper):
+    text = "\n".join(page.extract_text() for page in paper.pages)
+    for words in ("Skip to main content", "Show code cell", "Click to", "Print to PDF"):
+        assert words not in text
+    assert "time: 0.25, invariant: δ = 3" in text  # a widget as small multiples
+    assert "\\frac" not in text and "\\norm" not in text
+
+
+def test_every_page_of_the_book_is_printed():
+    listed = {f"book/{p.stem}" for p in (ROOT / "book").iterdir() if p.suffix in (".ipynb", ".md")}
+    assert set(pdf.pages()) == listed

@@ -1,0 +1,58 @@
+// Makes a page of the built book ready for paper; tools/pdf.py says how it goes on.
+async () => {
+  if (window.MathJax && MathJax.typesetPromise) await MathJax.typesetPromise();
+  const article = document.querySelector("article");
+  // A widget holds a frame for each combination of its controls' values: up to six of them.
+  for (const box of article.querySelectorAll(".lcn-explore")) {
+    const controls = [...box.querySelectorAll(".lcn-control")].map(control => {
+      const range = control.querySelector("input[type=range]");
+      const name = control.querySelector("label, legend").textContent.trim();
+      const texts = range ? JSON.parse(range.dataset.texts)
+        : [...control.querySelectorAll("option, input[type=radio]")].map(
+            o => (o.tagName === "OPTION" ? o : o.parentElement).textContent.trim());
+      return { name, texts };
+    });
+    const frames = {};
+    const seen = box.querySelector(".lcn-frame");
+    frames[seen.dataset.frame] = seen.innerHTML;
+    for (const s of box.querySelectorAll("script[data-frame]")) frames[s.dataset.frame] = s.textContent;
+    // The control with the most values runs; the others stay where they start.
+    const number = key => key.split("-").map(Number), start = number(seen.dataset.frame);
+    const counts = controls.map(c => c.texts.length), runs = counts.indexOf(Math.max(...counts));
+    const keys = controls[runs].texts.map((_, i) => start.map((v, c) => c === runs ? i : v).join("-"));
+    const many = Math.min(6, keys.length);
+    const grid = document.createElement("div");
+    grid.className = "print-multiples";
+    for (let k = 0; k < many; k++) {
+      const key = keys[Math.round(k * (keys.length - 1) / Math.max(1, many - 1))];
+      const words = number(key).map((v, i) => `${controls[i].name}: ${controls[i].texts[v]}`);
+      const cell = document.createElement("div");
+      cell.innerHTML = frames[key].replaceAll(/(id="|url\(#|href="#)(f[0-9a-f]{8}-)/g, `$1m${k}$2`);
+      const label = document.createElement("p");
+      label.textContent = words.join(", ");
+      cell.append(label);
+      grid.append(cell);
+    }
+    const caption = box.querySelector("figcaption");
+    box.replaceChildren(grid, ...(caption ? [caption] : []));
+  }
+  // Drawing code is for screens; what else is folded is for readers.
+  for (const code of article.querySelectorAll("details.hide")) code.remove();
+  for (const details of article.querySelectorAll("details")) details.open = true;
+  for (const hidden of article.querySelectorAll(".toggle-hidden"))
+    hidden.classList.remove("toggle-hidden");
+  // Solutions, and the cells that belong to them, at the end.
+  const solutions = [...article.querySelectorAll(".solution")];
+  if (solutions.length) {
+    const end = document.createElement("section");
+    end.innerHTML = "<h2>Solutions</h2>";
+    for (const solution of solutions) end.append(solution);
+    (article.querySelector("section") || article).append(end);
+  }
+  for (const away of article.querySelectorAll(
+      "script, .headerlink, .toggle-button, .copybtn, .prev-next-area, .lcn-live")) away.remove();
+  const styles = [...document.querySelectorAll("style[id^=MJX], #MJX-CHTML-styles")];
+  return { html: article.innerHTML, title: article.querySelector("h1").innerText,
+           style: styles.map(s => s.sheet ? [...s.sheet.cssRules].map(r => r.cssText).join("\n")
+                                          : s.textContent) };
+}
