@@ -1,2 +1,65 @@
-export function render() {}
-export function start() {}
+// The two homes of the pictures: a page of the book, and a widget in JupyterLab, VS Code or Colab.
+import { Stage } from "./stage.js";
+import { plane } from "./plane.js";
+
+export const PICTURES = { plane };
+
+// In the address: name!key=value!key=value, values as JSON without quotes.
+function readAddress(name, defaults) {
+  const found = {}, text = new URLSearchParams(location.search).get(name);
+  for (const part of (text || "").split("!")) {
+    const [key, value] = part.split("=");
+    if (!(key in defaults)) continue;
+    try {
+      const read = JSON.parse(value), like = defaults[key];
+      const fits = Array.isArray(like) ? Array.isArray(read) && read.flat().every(Number.isFinite)
+        && read.length === like.length : typeof read === typeof like;
+      if (fits) found[key] = read;
+    } catch { /* somebody has written it by hand: the default stays */ }
+  }
+  return found;
+}
+
+function writeAddress(name, state) {
+  const url = new URL(location.href), round = (k, x) => typeof x === "number" ? +x.toFixed(3) : x;
+  const text = Object.entries(state).map(([k, v]) => `${k}=${JSON.stringify(v, round)}`).join("!");
+  const others = [...url.searchParams].filter(([k]) => k !== name).map(([k, v]) => `${k}=${v}`);
+  url.search = "?" + [...others, `${name}=${text}`].join("&");
+  try { history.replaceState(history.state, "", url); } catch { /* not allowed from a file */ }
+}
+
+// Bring the pictures of the page to life.
+export function start() {
+  document.querySelectorAll("[data-picture]").forEach((host, i) => {
+    const picture = PICTURES[host.dataset.picture], name = host.id || `picture-${i}`;
+    if (!picture || host.classList.contains("lcn-alive")) return;
+    host.classList.add("lcn-alive");
+    const given = { ...picture.defaults, ...JSON.parse(host.dataset.state || "{}") };
+    const stage = new Stage(host, picture, {
+      read: () => ({ ...given, ...readAddress(name, given) }),
+      write() {}, listen() {},
+      rest: state => writeAddress(name, state),
+    });
+    stage.first = given;
+  });
+}
+
+// The same in a widget, whose state Python shares.
+export function render({ model, el }) {
+  const picture = PICTURES[model.get("picture")], keys = Object.keys(picture.defaults);
+  const host = document.createElement("div");
+  el.append(host);
+  let mine = false; // what this widget itself has just told the model
+  new Stage(host, picture, {
+    read: () => Object.fromEntries(keys.map(k => [k, model.get(k)])),
+    write: patch => {
+      mine = true;
+      Object.entries(patch).forEach(([k, v]) => model.set(k, v));
+      mine = false;
+    },
+    rest: () => model.save_changes(),
+    listen: told => keys.forEach(k => model.on(`change:${k}`, () => {
+      if (!mine) told({ [k]: model.get(k) });
+    })),
+  });
+}

@@ -94,8 +94,11 @@ def library_wheel(folder):
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     source = [p for p in sorted((ROOT / "lcnlib").rglob("*"))
               if p.is_file() and "__pycache__" not in p.parts]
-    return write_wheel(folder, "lcnlib", version,
-                       {p.relative_to(ROOT).as_posix(): p.read_bytes() for p in source})
+    # As in pyproject.toml: the pictures that a reader drags lie beside the package.
+    pictures = {f"lcnlib/display/explorables/{p.name}": p.read_bytes()
+                for p in sorted((ROOT / "explorables").glob("*.js"))}
+    return write_wheel(folder, "lcnlib", version, pictures | {
+        p.relative_to(ROOT).as_posix(): p.read_bytes() for p in source})
 
 
 def sample_wheel(folder):

@@ -1,8 +1,7 @@
 """The pictures that a reader drags: their sources, joined into one script or one module.
 
 Browsers load no ES module from ``file://``, and a widget in JupyterLab is one module without
-imports.  So the sources in ``explorables/`` are joined, each in the scope of all: a name at the top
-level of one file is used by no other.
+imports.  So the sources in ``explorables/`` are joined, each in a scope of its own.
 """
 
 import re
@@ -16,7 +15,8 @@ HERE = Path(__file__).resolve().parent
 FOLDERS = (HERE / "explorables", HERE.parents[1] / "explorables")
 FIRST = ["lcn.js", "stage.js"]
 LAST = "main.js"
-IMPORT = re.compile(r"^import\b[^;]*;\n", re.M)
+IMPORT = re.compile(r"""^import (\* as )?(\{[^}]*\}|\w+) from "\./(\w+)\.js";\n""", re.M)
+EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.M)
 
 
 def folder():
@@ -33,19 +33,27 @@ def sources():
     return [folder() / name for name in (*FIRST, *pictures, LAST)]
 
 
+def _scope(path):
+    """One file as an expression: its imports become constants, its exports the value."""
+    text = path.read_text(encoding="utf-8")
+    names = EXPORT.findall(text)
+    body = EXPORT.sub("", IMPORT.sub(r"const \2 = file_\3;\n", text))
+    return f"const file_{path.stem} = (() => {{\n{body}return {{ {', '.join(names)} }};\n}})();\n"
+
+
 @cache
 def _joined():
-    text = "".join(IMPORT.sub("", path.read_text(encoding="utf-8")) for path in sources())
+    text = "".join(map(_scope, sources()))
     # Comments and indentation are for people, who read the sources.
     return re.sub(r"^\s*(?://.*)?\n|^[ \t]+|[ \t]+// .*$", "", text, flags=re.M)
 
 
 def module():
-    """One ES module, whose default export is an anywidget."""
-    return _joined() + "export default { render };\n"
+    """One ES module, whose default export is an anywidget; it also names its parts."""
+    return (_joined() + "export const lcn = file_lcn, stage = file_stage, main = file_main;\n"
+            "export default { render: file_main.render };\n")
 
 
 def script():
     """One classic script, which brings the pictures of its page to life."""
-    body = re.sub(r"^export ", "", _joined(), flags=re.M)
-    return f'(function () {{\n"use strict";\n{body}start();\n}})();\n'
+    return f'(function () {{\n"use strict";\n{_joined()}file_main.start();\n}})();\n'

@@ -1,0 +1,118 @@
+// One training run of k = (2, 1), seen twice: three weights on a surface, and their filter in a plane.
+import * as lcn from "./lcn.js";
+import { camera, look, number, vector } from "./stage.js";
+
+const net = lcn.LCN([2, 1]), TIMES = Array.from({ length: 91 }, (_, i) => 6 * (i / 90) ** 2);
+const WAYS = [-3, 0, 3], DISC = 0.2;
+
+function run({ start, target }, delta, t) {
+  return lcn.gradient_flow(net, lcn.QuadraticLoss(target), lcn.lift(net, start, [delta]), t, 1e-6);
+}
+
+function now(state) {
+  const flow = run(state, state.delta, [0, Math.max(state.time, 1e-9)]), w = flow.filters[1];
+  const gradient = lcn.plus(flow.end_to_end[1], state.target, -1), K = lcn.ntk(net, w);
+  return { w, v: flow.end_to_end[1], loss: flow.loss[1], K, gradient,
+    velocity: K.map(row => -lcn.dot(row, gradient)) };
+}
+
+const view = camera(218, 30);
+
+// A piece of the surface w2² - |w1|² = δ: rays and rings; below w2 = 0 too when the surface goes on.
+function surface(delta) {
+  const lines = [], low = Math.sqrt(Math.max(-delta, 0)), top = 2.8, turn = 2 * Math.PI;
+  const height = r => Math.sqrt(Math.max(r * r + delta, 0));
+  const at = (r, a, sign = 1) => view([r * Math.cos(a), r * Math.sin(a), sign * height(r)]);
+  for (let i = 0; i < 16; i++) {
+    const ray = Array.from({ length: 13 }, (_, j) => at(low + (top - low) * (j / 12) ** 2, turn * i / 16));
+    lines.push(...ray, [NaN, 0]);
+  }
+  for (let j = 0; j < 5; j++) {
+    const r = low + (top - low) * (j / 4) ** 2;
+    for (let i = 0; i <= 40; i++) lines.push(at(r, turn * i / 40));
+    lines.push([NaN, 0]);
+  }
+  if (low > 0) {
+    for (let i = 0; i < 16; i++) {
+      for (let j = 0; j < 7; j++) lines.push(at(low + 0.25 * (j / 6) ** 2, turn * i / 16, -1));
+      lines.push([NaN, 0]);
+    }
+  }
+  return lines;
+}
+
+function build(stage) {
+  const outside = stage.panel({ label: "Outside: the plane of filters", x: [-2, 3], y: [-1.6, 2.4],
+    xlabel: "v₀", ylabel: "v₁" });
+  const inside = stage.panel({ label: "Inside: three weights on their surface", x: [-3.4, 3.4], y: [-2.2, 3.9], ticks: false, tall: 290 });
+  stage.player({ key: "time", label: "time", min: 0, max: 1, step: 0.005, to: t => Math.sqrt(t / 6), from: p => 6 * p * p });
+  stage.slider({ key: "delta", label: "start δ", min: -4, max: 4, step: 0.1, text: d => number(d, 1),
+    from: d => +d.toFixed(1) });
+  stage.newRow();
+  stage.check({ key: "rulers", label: "rulers everywhere" });
+  outside.handle({ key: "start", name: "start of v", set: p => ({ start: lcn.norm(p) < 0.05 ? [0.05, 0] : p }) });
+  outside.handle({ key: "target", name: "target", shape: "star", role: "target" });
+
+  const first = stage.first;
+  return state => {
+    const { start, target, delta } = state, at = now(state), mine = look(delta);
+    const ways = stage.memo("ways", [start, target], () => WAYS.map(d => run(state, d, TIMES)));
+    const way = stage.memo("way", [start, target, delta], () => run(state, delta, TIMES));
+    const passed = way.t.filter(t => t < state.time).length;
+    const walked = [...way.end_to_end.slice(0, passed), at.v];
+    outside.frame(() => {
+      const r0 = Math.max(0.3, lcn.norm(lcn.plus(start, target, -1)));
+      for (let i = 1; i <= 4; i++)
+        outside.line(`level${i}`, lcn.ellipse([[1, 0], [0, 1]], target, r0 * i / 4), { width: 1, opacity: 0.25 });
+      if (state.rulers) {
+        const grid = [];
+        for (let x = -1.75; x < 3; x += 0.75) for (let y = -1.35; y < 2.4; y += 0.75) {
+          const w = lcn.lift(net, [x, y], [delta]);
+          grid.push(...lcn.ellipse(lcn.ntk(net, w), [x, y], 0.1, 25), [NaN, 0]);
+        }
+        outside.line("grid", grid, { role: "metric", width: 1 });
+      }
+      outside.line("cross", [[-0.08, 0], [0.08, 0], [NaN, 0], [0, -0.08], [0, 0.08]], { width: 1 });
+      WAYS.forEach((d, i) => outside.line(`way${d}`, ways[i].end_to_end, { ...look(d), width: 1.5 }));
+      outside.line("walked", walked, { role: mine.role, width: 4 });
+      outside.line("ruler", lcn.ellipse(at.K, at.v, DISC), { width: 2 });
+      const size = lcn.norm(at.gradient);
+      if (size > 0.02) {
+        const arrow = a => lcn.plus(at.v, a, 0.6 / lcn.norm(a));
+        outside.arrow("plain", at.v, arrow(lcn.times(-1, at.gradient)), { role: "metric", width: 2 });
+        outside.arrow("steepest", at.v, arrow(at.velocity), { role: mine.role, width: 3 });
+      }
+      outside.dot("v", at.v, { r: 4, fill: "currentColor" });
+      outside.legend(WAYS.map(d => ({ ...look(d), words: `δ = ${number(d, 0)}` })));
+      if (String(target) === String(first.target)) outside.text("hint", target, "drag the star", { dx: 20, dy: 5 });
+    });
+    inside.frame(() => {
+      const point = w => view([...w[0], w[1][0]]);
+      inside.line("surface", stage.memo("surface", delta, () => surface(delta)), { role: "metric", width: 0.7 });
+      [[3, 0, 0], [0, 3, 0], [0, 0, 3.2]].forEach((end, i) => {
+        inside.line(`axis${i}`, [view([0, 0, 0]), view(end)], { width: 1 });
+        inside.text(`axisname${i}`, view(lcn.times(1.08, end)), ["w₁, first", "w₁, second", "w₂"][i],
+          { anchor: ["end", "start", "middle"][i], dy: i < 2 ? 12 : 0 });
+      });
+      inside.line("way", way.filters.map(point), { ...mine, width: 1.5 });
+      inside.line("walked", [...way.filters.slice(0, passed), at.w].map(point), { role: mine.role, width: 4 });
+      const { values, vectors } = lcn.eigh(at.K);
+      const [p, q] = vectors.map((u, i) => lcn.horizontal_lift(net, at.w, lcn.times(Math.sqrt(values[i]), u)).flat());
+      inside.line("disc", Array.from({ length: 41 }, (_, i) => {
+        const a = Math.PI * i / 20;
+        return view(lcn.plus(lcn.plus(at.w.flat(), p, DISC * Math.cos(a)), q, DISC * Math.sin(a)));
+      }), { width: 2 });
+      inside.dot("w", point(at.w), { r: 4, fill: "currentColor" });
+    });
+  };
+}
+
+function words(state) {
+  const { v, loss, K } = now(state), [short, long] = lcn.eigh(K).values.map(x => DISC * Math.sqrt(x));
+  return `Time ${number(state.time)}, δ = ${number(state.delta, 1)}: the filter is at ${vector(v, 3)}, the loss is ` +
+    `${number(loss, 3)}. The disc of radius ${DISC} on the surface has become an ellipse with half-axes ` +
+    `${number(long)} and ${number(short)}.`;
+}
+
+export const plane = { title: "One training run, seen from outside and from inside", build, words,
+  defaults: { start: [2.2, -0.5], target: [-0.7, 1.4], delta: -3, time: 0.4, rulers: false } };

@@ -1,0 +1,219 @@
+"""Each picture that a reader drags, in a browser: pointer, keyboard, words, address, axe-core."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from test_pages import AXE, RULES
+
+import lcnlib as lcn
+from lcnlib.display import modules
+from lcnlib.display.pictures import PICTURES
+
+PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">
+<title>A picture</title><style>body {{ margin: 1rem; background: {back}; color: {ink};
+--pst-color-background: {back} }}</style><main><h1>A picture</h1>
+<div data-picture="{name}" id="it" data-state='{state}'></div></main><script>{script}</script>"""
+
+
+@pytest.fixture
+def stage(chromium, tmp_path):
+    """A page from the file system that holds one picture; faults and requests fail the test."""
+    wrong, contexts = [], []
+
+    def show(name, width=1000, dark=False, query="", state=None, **options):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda e: wrong.append(f"page error: {e}"))
+        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: wrong.append(r.url) if not r.url.startswith("file:") else None)
+        back, ink = ("#121212", "#eeeeee") if dark else ("#ffffff", "#222222")
+        path = tmp_path / f"{name}.html"
+        path.write_text(PAGE.format(name=name, script=modules.script(), back=back, ink=ink,
+                                    state=json.dumps(state or {})), encoding="utf-8")
+        page.goto(path.as_uri() + query)
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+def words(page):
+    return page.locator(".lcn-caption").inner_text()
+
+
+def spoken(page):
+    page.wait_for_timeout(300)
+    return page.locator("[aria-live]").inner_text()
+
+
+def nothing_for_axe(page):
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("""async rules => (await axe.run({runOnly: rules, resultTypes:
+        ["violations"]})).violations.map(v => v.id + " " + v.nodes[0].html)""", RULES)
+    assert not found, "\n".join(found)
+
+
+def drag(page, handle, dx, dy):
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(60)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pointer_and_keyboard_move_every_handle(stage, name):
+    page = stage(name)
+    nothing_for_axe(page)
+    handles = page.locator("[role=slider]:visible").all()
+    assert handles
+    for k, handle in enumerate(handles):
+        box = handle.bounding_box()
+        assert box["width"] >= 44 and box["height"] >= 44
+        assert handle.get_attribute("aria-label")
+        told = handle.get_attribute("aria-valuetext")
+        drag(page, handle, 17, -23)
+        after = handle.get_attribute("aria-valuetext")
+        assert after != told, f"handle {k}: dragging changes nothing"
+        handle.focus()
+        page.keyboard.press("Shift+ArrowLeft")
+        page.keyboard.press("Shift+ArrowDown")
+        page.wait_for_timeout(60)
+        assert handle.get_attribute("aria-valuetext") != after, f"handle {k}: keys change nothing"
+    assert spoken(page) == words(page)
+    assert page.locator("svg[role=img]").first.get_attribute("aria-label").endswith(words(page))
+    nothing_for_axe(page)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_control_changes_something_and_reset_brings_it_back(stage, name):
+    page = stage(name, dark=True)
+    first = picture(page)
+    for k, slider in enumerate(page.locator("input[type=range]").all()):
+        before = picture(page)
+        slider.focus()
+        for _ in range(12):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(60)
+        if picture(page) == before:  # it was at its end
+            page.keyboard.press("Home")
+            page.wait_for_timeout(60)
+        assert picture(page) != before, f"slider {k} changes nothing"
+    for k, box in enumerate(page.locator("input[type=checkbox]").all()):
+        before = picture(page)
+        box.click()
+        page.wait_for_timeout(60)
+        assert picture(page) != before, f"box {k} changes nothing"
+    for k, menu in enumerate(page.locator("select").all()):
+        before = picture(page)
+        menu.select_option(index=1 if menu.evaluate("m => m.selectedIndex") == 0 else 0)
+        page.wait_for_timeout(60)
+        assert picture(page) != before, f"menu {k} changes nothing"
+    nothing_for_axe(page)
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_timeout(100)
+    assert picture(page) == first
+
+
+def picture(page):
+    return page.evaluate("""() => document.querySelector('.lcn-caption').textContent +
+        [...document.querySelectorAll('.lcn-panel path, .lcn-panel circle, .lcn-panel text')]
+        .filter(e => e.style.display !== 'none')
+        .map(e => (e.getAttribute('d') || e.getAttribute('cx') + e.getAttribute('cy')) +
+          e.getAttribute('style') + e.textContent).sort().join()""")
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_link_shows_what_i_see(stage, name):
+    page = stage(name, width=390, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    drag(page, page.locator("[role=slider]:visible").first, -20, -30)
+    page.wait_for_timeout(300)
+    seen, address = words(page), page.url
+    assert "?it=" in address
+    again = stage(name, width=390, query=address[address.index("?"):] + "#place")
+    assert words(again) == seen
+    drag(again, again.locator("[role=slider]:visible").first, 5, 5)
+    again.wait_for_timeout(300)
+    assert again.url.endswith("#place")
+    nothing_for_axe(again)
+
+
+def test_reduced_motion_shows_the_end_at_once(stage):
+    page = stage("plane", reduced_motion="reduce")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(300)
+    assert words(page).startswith("Time 6.00")
+
+
+def test_play_and_pause(stage):
+    page = stage("plane")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(100)
+    seen = words(page)
+    page.wait_for_timeout(300)
+    assert words(page) == seen and not seen.startswith("Time 0.40")
+
+
+def test_finger_drags_the_star(stage):
+    page = stage("plane", width=390, has_touch=True)
+    client = page.context.new_cdp_session(page)
+    box = page.locator("[role=slider][aria-label=target]").bounding_box()
+    x, y = box["x"] + 22, box["y"] + 22
+    before = words(page)
+    for kind, dy in [("touchStart", 0), ("touchMove", 20), ("touchMove", 60), ("touchEnd", None)]:
+        points = [] if dy is None else [{"x": x, "y": y + dy}]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.wait_for_timeout(300)
+    assert words(page) != before
+    assert page.evaluate("window.scrollY") == 0
+
+
+def numbers(text):
+    return [float(x.replace("−", "-")) for x in re.findall(r"[−-]?\d+(?:\.\d+)?", text)]
+
+
+def state_of(page):
+    page.wait_for_timeout(300)
+    text = page.evaluate("new URLSearchParams(location.search).get('it')")
+    return {k: json.loads(v) for k, v in (part.split("=") for part in text.split("!"))}
+
+
+def test_plane_shows_what_lcnlib_computes(stage):
+    page = stage("plane", state={"delta": 1.5, "time": 0.7})
+    drag(page, page.locator("[role=slider][aria-label=target]"), 90, 140)
+    s, net = state_of(page), lcn.LCN((2, 1))
+    w = lcn.lift(net, s["start"], [s["delta"]])
+    flow = lcn.gradient_flow(net, lcn.QuadraticLoss(s["target"]), w, [0, s["time"]])
+    axes = 0.2 * np.linalg.svd(lcn.jacobian(net, [x[-1] for x in flow.filters]))[1]
+    want = [s["time"], s["delta"], *flow.end_to_end[-1], flow.loss[-1], 0.2, *axes]
+    assert np.allclose(numbers(words(page)), want, atol=6e-3)
+    assert np.allclose(numbers(words(page))[2:5], want[2:5], atol=6e-4)
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_landing_page_from_the_file_system(chromium, html, size):
+    context = chromium.new_context(viewport=dict(zip(("width", "height"), size)))
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda r: asked.append(r.url))
+    page.goto((html / "book" / "index.html").resolve().as_uri())
+    star = page.locator("[role=slider][aria-label=target]")
+    star.wait_for()
+    plane = page.locator(".lcn-panel").first.bounding_box()
+    assert plane["y"] + plane["height"] <= size[1], "the picture is the first thing in view"
+    ways = page.locator(".lcn-panel path").evaluate_all("es => es.map(e => e.getAttribute('d'))")
+    drag(page, star, 60, 40)
+    now = page.locator(".lcn-panel path").evaluate_all("es => es.map(e => e.getAttribute('d'))")
+    assert sum(a != b for a, b in zip(ways, now)) >= 5
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    context.close()
