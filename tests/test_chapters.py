@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
 # Chapters of the first edition that have not been brought into this form yet.
 UNFINISHED = {
-    "11_closed_form", "12_singular_critical", "16_real_data",
+    "12_singular_critical", "16_real_data",
     "16_real_data",
 }
 NUMBER = re.compile(  # not an exponent, nor a part of a name; thousands may be set apart
