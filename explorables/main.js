@@ -1,8 +1,10 @@
 // The two homes of the pictures: a page of the book, and a widget in JupyterLab, VS Code or Colab.
 import { Stage } from "./stage.js";
+import { hyperbolas } from "./hyperbolas.js";
 import { plane } from "./plane.js";
+import { polynomials } from "./polynomials.js";
 
-export const PICTURES = { plane };
+export const PICTURES = { hyperbolas, plane, polynomials };
 
 // In the address: name!key=value!key=value, values as JSON without quotes.
 function readAddress(name, defaults) {
@@ -21,7 +23,7 @@ function readAddress(name, defaults) {
 }
 
 function writeAddress(name, state) {
-  const url = new URL(location.href), round = (k, x) => typeof x === "number" ? +x.toFixed(3) : x;
+  const url = new URL(location.href), round = (k, x) => typeof x === "number" ? +x.toFixed(5) : x;
   const text = Object.entries(state).map(([k, v]) => `${k}=${JSON.stringify(v, round)}`).join("!");
   const others = [...url.searchParams].filter(([k]) => k !== name).map(([k, v]) => `${k}=${v}`);
   url.search = "?" + [...others, `${name}=${text}`].join("&");

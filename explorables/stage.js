@@ -61,8 +61,8 @@ export const STAR = r => Array.from({ length: 10 }, (_, i) => {
 
 // One drawing with its coordinates. What is drawn in a frame is named; what a frame leaves out hides.
 class Panel {
-  constructor(stage, { label, x, y, xlabel = "", ylabel = "", ticks = true, equal = true, ratio = null, tall = 330 }) {
-    Object.assign(this, { stage, x, y, equal, ticks, ratio, tall, xlabel, ylabel, parts: new Map(), used: new Set() });
+  constructor(stage, { label, x, y, xlabel = "", ylabel = "", ticks = true, equal = true, ratio = null, tall = 330, bare = false }) {
+    Object.assign(this, { stage, x, y, equal, ticks, ratio, tall, bare, xlabel, ylabel, parts: new Map(), used: new Set() });
     this.box = make("div", { class: "lcn-panel" }, stage.panels);
     this.svg = make("svg", { role: "img", "aria-label": label }, this.box);
     this.label = label;
@@ -100,6 +100,10 @@ class Panel {
   drawAxes(start, w) {
     this.axes.replaceChildren();
     if (!this.ticks) return;
+    if (this.bare) { // a name only
+      make("text", { x: start + w, y: this.py(this.y[0]) + 20, "text-anchor": "end" }, this.axes, this.xlabel);
+      return;
+    }
     const [x0, x1] = this.x, [y0, y1] = this.y, low = this.py(y0);
     const step = span => [0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find(s => span / s <= 7) || 50;
     make("path", { d: `M${start} ${this.py(y1)}V${low}H${start + w}`, stroke: "currentColor" }, this.axes);
@@ -192,6 +196,22 @@ class Panel {
     }
   }
 
+  // Sweeping over the panel sets the values at whole numbers; buttons do what the keyboard needs.
+  pen({ set, low, high }) {
+    this.svg.style.touchAction = "pan-y";
+    this.svg.style.cursor = "crosshair";
+    let down = false;
+    const at = event => {
+      const box = this.svg.getBoundingClientRect(), p = this.back(event.clientX - box.left, event.clientY - box.top);
+      const i = Math.round(clamp(p[0], Math.ceil(this.x[0]), Math.floor(this.x[1])));
+      this.stage.change(set(i, +clamp(p[1], low, high).toFixed(3), this.stage.state));
+    };
+    this.svg.addEventListener("pointerdown", event => { down = true; at(event); });
+    this.svg.addEventListener("pointermove", event => { if (down) at(event); });
+    for (const end of ["pointerup", "pointercancel", "pointerleave"])
+      this.svg.addEventListener(end, () => { if (down) this.stage.rest(); down = false; });
+  }
+
   // A point that the reader drags. `get` and `set` go between the state and the panel's plane.
   handle({ key, name, shape = "circle", role = null, get, set, say = p => vector(p), only = "xy" }) {
     const { stage } = this, e = make("div", { class: "lcn-handle", role: "slider", tabindex: 0,
@@ -210,7 +230,7 @@ class Panel {
     const move = ([x, y]) => {
       const now = get(stage.state);
       const p = [only === "y" ? now[0] : clamp(x, ...this.x), only === "x" ? now[1] : clamp(y, ...this.y)];
-      stage.change(set(p.map(c => Math.round(c * 1e4) / 1e4), stage.state));
+      stage.change(set(p.map(c => Math.round(c * 1e3) / 1e3), stage.state));
     };
     let grip = null;
     e.addEventListener("pointerdown", event => {

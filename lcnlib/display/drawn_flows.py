@@ -1,0 +1,124 @@
+"""Pictures of flows, as `touch` draws them for paper: the plane, the hyperbolas."""
+
+import numpy as np
+
+import lcnlib as lcn
+
+from .drawing import ellipse, surface_of_revolution
+from .figures import INK, PAPER, ROLES, look
+
+__all__ = ["alt_hyperbolas", "alt_plane", "draw_hyperbolas", "draw_plane"]
+
+
+def figure(width=7.2, height=3.8):
+    import matplotlib.pyplot as plt
+
+    return plt.figure(figsize=(width, height))
+
+
+def vector(v, digits=2):
+    """(1.00, −0.50), as the pictures write it."""
+    return f"({', '.join(number(x, digits) for x in v)})"
+
+
+def number(x, digits=2):
+    text = f"{x:.{digits}f}"
+    return text.replace("-", "" if float(text) == 0 else "−")
+
+
+# ---- plane
+
+PLANE = lcn.LCN((2, 1))
+
+
+def _run(start, target, delta, time):
+    w = lcn.lift(PLANE, start, [delta])
+    return lcn.gradient_flow(PLANE, lcn.QuadraticLoss(target), w, np.linspace(0, time, 61))
+
+
+def draw_plane(start, target, delta, time, rulers):
+    fig = figure()
+    ax = fig.add_subplot(1, 2, 1)
+    for d in (-3.0, 0.0, 3.0):
+        ax.plot(*_run(start, target, d, 6.0).end_to_end.T, **look(d), lw=1.5,
+                label=f"δ = {d:g}".replace("-", "−"))
+    flow = _run(start, target, delta, max(time, 1e-9))
+    v, w = flow.end_to_end[-1], [x[-1] for x in flow.filters]
+    ax.plot(*flow.end_to_end.T, color=look(delta)["color"], lw=4)
+    ax.plot(*ellipse(lcn.ntk(PLANE, w), v, 0.2).T, color=INK)
+    ax.plot(*start, "o", color=INK, ms=9)
+    ax.plot(*target, "*", color=ROLES["target"], ms=17)
+    ax.set(xlim=(-2, 3), ylim=(-1.6, 2.4), aspect="equal", xlabel="$v_0$", ylabel="$v_1$",
+           title="outside: the filter")
+    ax.legend(loc="upper right")
+    space = fig.add_subplot(1, 2, 2, projection="3d", computed_zorder=False)
+    surface_of_revolution(space, delta, 2.6)
+    path = np.hstack(_run(start, target, delta, 6.0).filters)
+    space.plot(*path.T, lw=1.5, **look(delta))
+    space.plot(*np.hstack(flow.filters).T, color=look(delta)["color"], lw=4)
+    space.set_axis_off()
+    space.set_title("inside: three weights", y=1.04)
+    space.set_box_aspect((1, 1, 1), zoom=1.12)
+    space.view_init(30, 218)
+    return fig
+
+
+def alt_plane(start, target, delta, time, rulers):
+    flow = _run(start, target, delta, max(time, 1e-9))
+    v = flow.end_to_end[-1]
+    return (f"A plane of filters with three ways from {vector(start)} to the target "
+            f"{vector(target)}, for δ = −3, 0 and 3, and beside it the surface on which the "
+            f"weights move for δ = {delta:g}. At time {time:.2f} the filter is at "
+            f"{vector(v, 3)}, and the loss is {flow.loss[-1]:.3f}; the ellipse around it is the "
+            "image of a small disc on the surface.")
+
+
+# ---- hyperbolas
+
+LINE = lcn.LCN((1, 1))
+
+
+def hyperbola_runs(start, target, step, time=6.0):
+    """The flow, and the states of gradient descent with this step, up to the same time."""
+    loss, w = lcn.QuadraticLoss([target]), [np.array([x]) for x in start]
+    flow = lcn.gradient_flow(LINE, loss, w, np.linspace(0, time, 121))
+    path = [np.concatenate(w)]
+    for _ in range(int(np.ceil(time / step - 1e-9))):
+        if np.abs(path[-1]).max() > 1e6:
+            break
+        slope = lcn.vjp(LINE, path[-1][:, None], loss.gradient(path[-1].prod(keepdims=True)))
+        path.append(path[-1] - step * np.concatenate(slope))
+    return flow, np.array(path)
+
+
+def draw_hyperbolas(start, target, step):
+    flow, path = hyperbola_runs(start, target, step)
+    delta = flow.invariants[0, 0]
+    fig = figure()
+    ax, drift = fig.add_subplot(1, 2, 1), fig.add_subplot(1, 2, 2)
+    x, y = np.meshgrid(np.linspace(-2.5, 2.5, 101), np.linspace(-2.5, 2.5, 101))
+    ax.contour(x, y, y**2 - x**2, [-3, -1.5, 0, 1.5, 3], colors=ROLES["metric"], linewidths=0.6,
+               linestyles="-")
+    ax.contour(x, y, y**2 - x**2, [delta], colors=look(delta)["color"], linewidths=1.5)
+    if target:
+        ax.contour(x, y, x * y, [target], colors=ROLES["target"], linewidths=3, linestyles="-")
+    ax.plot(*np.hstack(flow.filters).T, color=look(delta)["color"], lw=4)
+    style = {"color": INK, "lw": 1, "marker": "o", "ms": 5, "mfc": PAPER}
+    ax.plot(*path[:60].T, **style)
+    ax.plot(*start, "o", color=INK, ms=9)
+    ax.set(xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
+    drift.plot(flow.t, flow.invariants[:, 0], color=look(delta)["color"], lw=4, label="flow")
+    drift.plot(step * np.arange(len(path)), np.diff(path**2, axis=1), label="descent", **style)
+    drift.set(xlabel="time", ylabel="$\\delta$", ylim=(-4, 4))
+    drift.legend()
+    return fig
+
+
+def alt_hyperbolas(start, target, step):
+    flow, path = hyperbola_runs(start, target, step)
+    end = np.diff(path[-1] ** 2)[0]
+    went = f"ends with δ = {number(end, 3)}" if abs(end) < 1e3 else "blows up"
+    return (f"The plane of two weights with hyperbolas of constant δ. From {vector(start)} the "
+            f"flow stays on one, with δ = {number(flow.invariants[0, 0], 3)}, until the product "
+            f"of the weights is {number(target, 1)}. Gradient descent with step {step:g} leaves it "
+            f"and {went}.")
