@@ -232,9 +232,11 @@ class Panel {
       const p = [only === "y" ? now[0] : clamp(x, ...this.x), only === "x" ? now[1] : clamp(y, ...this.y)];
       stage.change(set(p.map(c => Math.round(c * 1e3) / 1e3), stage.state));
     };
+    // What lies outside waits at the edge.
+    const place = p => [clamp(p[0], ...this.x), clamp(p[1], ...this.y)];
     let grip = null;
     e.addEventListener("pointerdown", event => {
-      const box = this.svg.getBoundingClientRect(), p = get(stage.state);
+      const box = this.svg.getBoundingClientRect(), p = place(get(stage.state));
       grip = [event.clientX - box.left - this.px(p[0]), event.clientY - box.top - this.py(p[1])];
       try { e.setPointerCapture(event.pointerId); } catch { /* a made-up pointer of a test */ }
       event.preventDefault();
@@ -255,7 +257,7 @@ class Panel {
       event.preventDefault();
       const fine = (this.x[1] - this.x[0]) / 200 * (event.shiftKey ? 10 : 1);
       const fineY = this.equal ? fine : (this.y[1] - this.y[0]) / 200 * (event.shiftKey ? 10 : 1);
-      const p = get(stage.state);
+      const p = place(get(stage.state));
       move([p[0] + by[0] * fine, p[1] + by[1] * fineY]);
       stage.rest();
     });
@@ -263,7 +265,8 @@ class Panel {
       const p = get(stage.state), hidden = !p;
       e.style.display = hidden ? "none" : "";
       if (hidden) return;
-      e.style.transform = `translate(${this.px(p[0]).toFixed(1)}px, ${this.py(p[1]).toFixed(1)}px)`;
+      const [x, y] = place(p);
+      e.style.transform = `translate(${this.px(x).toFixed(1)}px, ${this.py(y).toFixed(1)}px)`;
       e.setAttribute("aria-valuenow", p[only === "y" ? 1 : 0].toFixed(3));
       e.setAttribute("aria-valuetext", say(p, stage.state));
     });
