@@ -1,4 +1,4 @@
-"""The directive ``statement-table``: every numbered statement of the book, by tools/statements.py."""
+"""The directive ``statement-table``: every numbered statement, by tools/statements.py."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-import statements  # noqa: E402
+import statements
 
 SHORT = [("paper", r"paper"), ("known", r"known|classical|elementary"), ("this book", r"this book")]
 
