@@ -1,10 +1,13 @@
 // The two homes of the pictures: a page of the book, and a widget in JupyterLab, VS Code or Colab.
 import { Stage } from "./stage.js";
+import { bounce } from "./bounce.js";
+import { comb } from "./comb.js";
+import { geodesics } from "./geodesics.js";
 import { hyperbolas } from "./hyperbolas.js";
 import { plane } from "./plane.js";
 import { polynomials } from "./polynomials.js";
 
-export const PICTURES = { hyperbolas, plane, polynomials };
+export const PICTURES = { bounce, comb, geodesics, hyperbolas, plane, polynomials };
 
 // In the address: name!key=value!key=value, values as JSON without quotes.
 function readAddress(name, defaults) {

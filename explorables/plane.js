@@ -1,6 +1,7 @@
 // One training run of k = (2, 1), seen twice: three weights on a surface, and their filter in a plane.
 import * as lcn from "./lcn.js";
-import { camera, look, number, vector } from "./stage.js";
+import { look, number, vector } from "./stage.js";
+import { surface, view, weightAxes } from "./surface.js";
 
 const net = lcn.LCN([2, 1]), TIMES = Array.from({ length: 91 }, (_, i) => 6 * (i / 90) ** 2);
 const WAYS = [-3, 0, 3], DISC = 0.2;
@@ -14,31 +15,6 @@ function now(state) {
   const gradient = lcn.plus(flow.end_to_end[1], state.target, -1), K = lcn.ntk(net, w);
   return { w, v: flow.end_to_end[1], loss: flow.loss[1], K, gradient,
     velocity: K.map(row => -lcn.dot(row, gradient)) };
-}
-
-const view = camera(218, 30);
-
-// A piece of the surface w2² - |w1|² = δ: rays and rings; below w2 = 0 too when the surface goes on.
-function surface(delta) {
-  const lines = [], low = Math.sqrt(Math.max(-delta, 0)), top = 2.8, turn = 2 * Math.PI;
-  const height = r => Math.sqrt(Math.max(r * r + delta, 0));
-  const at = (r, a, sign = 1) => view([r * Math.cos(a), r * Math.sin(a), sign * height(r)]);
-  for (let i = 0; i < 16; i++) {
-    const ray = Array.from({ length: 13 }, (_, j) => at(low + (top - low) * (j / 12) ** 2, turn * i / 16));
-    lines.push(...ray, [NaN, 0]);
-  }
-  for (let j = 0; j < 5; j++) {
-    const r = low + (top - low) * (j / 4) ** 2;
-    for (let i = 0; i <= 40; i++) lines.push(at(r, turn * i / 40));
-    lines.push([NaN, 0]);
-  }
-  if (low > 0) {
-    for (let i = 0; i < 16; i++) {
-      for (let j = 0; j < 7; j++) lines.push(at(low + 0.25 * (j / 6) ** 2, turn * i / 16, -1));
-      lines.push([NaN, 0]);
-    }
-  }
-  return lines;
 }
 
 function build(stage) {
@@ -89,11 +65,7 @@ function build(stage) {
     inside.frame(() => {
       const point = w => view([...w[0], w[1][0]]);
       inside.line("surface", stage.memo("surface", delta, () => surface(delta)), { role: "metric", width: 0.7 });
-      [[3, 0, 0], [0, 3, 0], [0, 0, 3.2]].forEach((end, i) => {
-        inside.line(`axis${i}`, [view([0, 0, 0]), view(end)], { width: 1 });
-        inside.text(`axisname${i}`, view(lcn.times(1.08, end)), ["w₁, first", "w₁, second", "w₂"][i],
-          { anchor: ["end", "start", "middle"][i], dy: i < 2 ? 12 : 0 });
-      });
+      weightAxes(inside);
       inside.line("way", way.filters.map(point), { ...mine, width: 1.5 });
       inside.line("walked", [...way.filters.slice(0, passed), at.w].map(point), { role: mine.role, width: 4 });
       const { values, vectors } = lcn.eigh(at.K);

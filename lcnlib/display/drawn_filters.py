@@ -1,4 +1,4 @@
-"""Pictures of filters, as `touch` draws them for paper: polynomials."""
+"""Pictures of filters, as `touch` draws them for paper: polynomials and the comb."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ import lcnlib as lcn
 from .drawn_flows import figure, number, vector
 from .figures import INK, ROLES
 
-__all__ = ["alt_polynomials", "draw_polynomials"]
+__all__ = ["alt_comb", "alt_polynomials", "draw_comb", "draw_polynomials"]
 
 
 def bars(ax, heights, color, start=0.0):
@@ -60,3 +60,52 @@ def alt_polynomials(first, second, stride, signal):
             f"their product is {vector(lcn.end_to_end(net, w))}. In the complex plane the roots of "
             f"layer 1, {z}, and the {stride:g} that layer 2 adds; beside them a signal and the "
             "output.")
+
+
+# ---- comb
+
+COMB = lcn.LCN((3, 2), 2)
+
+
+def nearest(v):
+    """Filters of the point of M that alternating least squares finds from v, and its distance."""
+    odd = np.array(v[1::2])
+    if not odd.any():
+        odd = np.array([1.0, 1.0])
+    rest = np.inf
+    for _ in range(500):
+        basis = np.array([lcn.end_to_end(COMB, [e, odd]) for e in np.eye(3)])
+        first = np.linalg.lstsq(basis.T, v)[0]
+        basis = np.array([lcn.end_to_end(COMB, [first, e]) for e in np.eye(2)])
+        odd = np.linalg.lstsq(basis.T, v)[0]
+        last, rest = rest, np.linalg.norm(lcn.end_to_end(COMB, [first, odd]) - v)
+        if last - rest < 1e-15:
+            break
+    return [first, odd], rest
+
+
+def draw_comb(v, delta):
+    filters, _ = nearest(v)
+    w = lcn.rescale(COMB, filters, [delta])
+    fig = figure(7.2, 3.2)
+    left, right = fig.add_subplot(1, 2, 1), fig.add_subplot(1, 2, 2)
+    bars(left, v, INK)
+    left.plot([0, 2, 4], v[::2], "o", color=ROLES["layer 1"], label="even")
+    left.plot([1, 3], v[1::2], "s", color=ROLES["layer 2"], label="odd")
+    left.plot(lcn.end_to_end(COMB, w), "_", color=ROLES["target"], ms=18, mew=3, label="in M")
+    left.set(ylim=(-3, 3.5), title="v", xlabel="entry")
+    left.legend(ncols=3, loc="lower left", columnspacing=0.8, handletextpad=0.2)
+    bars(right, w[0], ROLES["layer 1"])
+    bars(right, w[1], ROLES["layer 2"], 3.5)
+    right.set(ylim=(-3, 3.5), title="the two layers", xticks=[0, 1, 2, 3.5, 4.5],
+              xticklabels=[0, 1, 2, 0, 1], xlabel="entry")
+    return fig
+
+
+def alt_comb(v, delta):
+    filters, rest = nearest(v)
+    w = lcn.rescale(COMB, filters, [delta])
+    return (f"Five bars, v = {vector(v)}, of which the even ones and the odd ones form two combs; "
+            f"the point of M found nearest is at distance {number(rest, 3)}. Beside it, for δ = "
+            f"{number(delta, 1)}, its layers {vector(w[0], 3)} and {vector(w[1], 3)}, up to a "
+            "common sign.")

@@ -1,4 +1,4 @@
-"""Pictures of flows, as `touch` draws them for paper: the plane, the hyperbolas."""
+"""Pictures of flows, as `touch` draws them for paper: the plane, the hyperbolas, the bounce."""
 
 import numpy as np
 
@@ -7,7 +7,8 @@ import lcnlib as lcn
 from .drawing import ellipse, surface_of_revolution
 from .figures import INK, PAPER, ROLES, look
 
-__all__ = ["alt_hyperbolas", "alt_plane", "draw_hyperbolas", "draw_plane"]
+__all__ = ["alt_bounce", "alt_hyperbolas", "alt_plane", "draw_bounce", "draw_hyperbolas",
+           "draw_plane"]
 
 
 def figure(width=7.2, height=3.8):
@@ -122,3 +123,53 @@ def alt_hyperbolas(start, target, step):
             f"flow stays on one, with δ = {number(flow.invariants[0, 0], 3)}, until the product "
             f"of the weights is {number(target, 1)}. Gradient descent with step {step:g} leaves it "
             f"and {went}.")
+
+
+# ---- bounce
+
+PAIR = lcn.LCN((2, 2))
+
+
+def bounce_run(first, second, target, level):
+    """The flow to the target that is given by its place seen from above and its height."""
+    x, y = target
+    loss = lcn.QuadraticLoss([(level - y) / 2, x, (level + y) / 2])
+    flow = lcn.gradient_flow(PAIR, loss, [np.array(first), np.array(second)],
+                             np.linspace(0, 3, 121))
+    w, u = flow.filters
+    return flow, w[:, 0] * u[:, 1] - w[:, 1] * u[:, 0]
+
+
+def draw_bounce(first, second, target, level, time):
+    flow, det = bounce_run(first, second, target, level)
+    i, v = round(time / 3 * 120), flow.end_to_end
+    color = look(flow.invariants[0, 0])["color"]
+    fig = figure(7.2, 5.6)
+    grid = fig.add_gridspec(2, 2, height_ratios=[2, 1])
+    arrows, top, line = (fig.add_subplot(g) for g in (grid[0, 0], grid[0, 1], grid[1, :]))
+    for w, role in zip(flow.filters, ("layer 1", "layer 2")):
+        arrows.plot(*w.T, color=ROLES[role], lw=1.5, ls=":")
+        arrows.annotate("", w[i], (0, 0), arrowprops={"color": ROLES[role], "arrowstyle": "->",
+                                                      "lw": 3})
+    arrows.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xlabel="entry 0", ylabel="entry 1")
+    top.plot(*ellipse(np.eye(2), size=abs(v[i, 0] + v[i, 2])).T, color=INK, lw=1)
+    top.fill(*ellipse(np.eye(2), size=abs(v[i, 0] + v[i, 2])).T, color=ROLES["metric"], alpha=0.35)
+    top.plot(v[:, 1], v[:, 2] - v[:, 0], color=color, lw=1.5)
+    top.plot(v[: i + 1, 1], v[: i + 1, 2] - v[: i + 1, 0], color=color, lw=4)
+    top.plot(*target, "*", color=ROLES["target"], ms=17)
+    top.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), aspect="equal", xlabel="$v_1$",
+            ylabel="$v_2 - v_0$")
+    line.plot(flow.t, det, color=color, lw=3)
+    line.axhline(0, color=INK, lw=1)
+    line.axvline(flow.t[i], color=INK, lw=1, ls=":")
+    line.set(xlabel="time", ylabel="$\\det(w_1, w_2)$", ylim=(-3, 3))
+    return fig
+
+
+def alt_bounce(first, second, target, level, time):
+    flow, det = bounce_run(first, second, target, level)
+    crossed = (det[1:] * det[:-1] < 0).sum()
+    return (f"Two filters as arrows, {vector(first)} and {vector(second)}, with δ = "
+            f"{number(flow.invariants[0, 0], 3)}; beside them the walk of v around the disc of "
+            f"filters that cannot be expressed; below, their determinant, which changes its sign "
+            f"{crossed} times.")

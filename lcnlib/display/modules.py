@@ -13,7 +13,7 @@ __all__ = ["module", "script"]
 HERE = Path(__file__).resolve().parent
 # In a wheel inside the package, in a checkout beside lcnlib.
 FOLDERS = (HERE / "explorables", HERE.parents[1] / "explorables")
-FIRST = ["lcn.js", "stage.js"]
+FIRST = ["lcn.js", "stage.js", "surface.js"]
 LAST = "main.js"
 IMPORT = re.compile(r"""^import (\* as )?(\{[^}]*\}|\w+) from "\./(\w+)\.js";\n""", re.M)
 EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.M)

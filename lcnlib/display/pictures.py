@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from . import drawn_filters as filters
 from . import drawn_flows as flows
+from . import drawn_metric as metric
 
 __all__ = ["PICTURES", "Picture"]
 
@@ -26,4 +27,10 @@ PICTURES = {
                            filters.draw_polynomials, filters.alt_polynomials),
     "hyperbolas": Picture({"start": [1.8, -1.3], "target": 1.0, "step": 0.25},
                           flows.draw_hyperbolas, flows.alt_hyperbolas),
+    "bounce": Picture({"first": [1.2, 0.9], "second": [0.3, 1.0], "target": [-2.0, 1.5],
+                       "level": 1.0, "time": 0.5}, flows.draw_bounce, flows.alt_bounce),
+    "comb": Picture({"v": [2.0, 1.0, 1.0, 1.0, -1.0], "delta": -4.0},
+                    filters.draw_comb, filters.alt_comb),
+    "geodesics": Picture({"start": [1.4, -0.6], "tip": [0.9, 0.1], "delta": 0.0, "fan": False},
+                         metric.draw_geodesics, metric.alt_geodesics),
 }

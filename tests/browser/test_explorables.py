@@ -261,3 +261,50 @@ def test_hyperbolas_shows_what_lcnlib_computes(stage):
     want = [*s["start"], delta, *(x[-1, 0] for x in flow.filters), 0.1, end, end - delta]
     got = numbers(words(page).replace("w₁w₂", ""))
     assert np.allclose(got[:2], want[:2], atol=6e-3) and np.allclose(got[2:], want[2:], atol=6e-4)
+
+
+def test_bounce_shows_what_lcnlib_computes(stage):
+    page = stage("bounce", state={"time": 1.5})
+    drag(page, page.get_by_role("slider", name="first filter"), -60, 30)
+    drag(page, page.get_by_role("slider", name="target", exact=True), 10, 40)
+    s, net = state_of(page), lcn.LCN((2, 2))
+    (x, y), z = s["target"], s["level"]
+    loss = lcn.QuadraticLoss([(z - y) / 2, x, (z + y) / 2])
+    flow = lcn.gradient_flow(net, loss, [np.array(s["first"]), np.array(s["second"])],
+                             np.linspace(0, 3, 121))
+    det = np.linalg.det(np.stack(flow.filters, axis=1))
+    got = numbers(words(page).replace("w₁, w₂", ""))
+    want = [flow.invariants[0, 0], 1.5, *flow.end_to_end[60], det[60]]
+    assert np.allclose(got[:6], want, atol=6e-4)
+    assert len(got) - 6 == (det[1:] * det[:-1] < 0).sum()
+
+
+def test_a_bounce_can_be_found_by_hand(stage):
+    page = stage("bounce")
+    assert "no bounce" in words(page)
+    drag(page, page.get_by_role("slider", name="second filter"), 75, -30)
+    assert "turns back, a bounce" in words(page)
+
+
+def test_comb_shows_what_lcnlib_computes(stage):
+    page = stage("comb")
+    assert "is expressible" in words(page)
+    assert np.allclose(numbers(words(page))[6:], [2, 1, -1, 1, 1], atol=6e-4)
+    drag(page, page.get_by_role("slider", name="entry 2 of v"), 0, -30)
+    assert "is not expressible" in words(page)
+    page.get_by_role("button", name="Put v onto M").click()
+    s, net = state_of(page), lcn.LCN((3, 2), 2)
+    assert "is expressible" in words(page)
+    w = lcn.lift(net, s["v"], [s["delta"]], rtol=1e-4)
+    assert np.allclose(numbers(words(page))[6:], np.concatenate(w), atol=2e-3)
+
+
+def test_geodesics_shows_what_lcnlib_computes(stage):
+    page = stage("geodesics", state={"delta": 1.5})
+    drag(page, page.get_by_role("slider", name="tip of the arrow"), 25, -40)
+    s, net = state_of(page), lcn.LCN((2, 1))
+    w, a = lcn.lift(net, s["start"], [s["delta"]]), np.subtract(s["tip"], s["start"])
+    want = [s["delta"], *s["start"], *a, lcn.inner(net, w, a, a) ** 0.5, 1,
+            *lcn.geodesic(net, w, a, 1.0)]
+    got = numbers(words(page))
+    assert np.allclose(got, want, atol=6e-3) and np.allclose(got[5:], want[5:], atol=6e-4)

@@ -1,0 +1,84 @@
+// Stride one, k = (2, 2): the walk of v touches the disc of what cannot be expressed, and turns back.
+import * as lcn from "./lcn.js";
+import { look, number, vector } from "./stage.js";
+
+const net = lcn.LCN([2, 2]), TIME = 3, N = 120;
+const TIMES = Array.from({ length: N + 1 }, (_, i) => TIME * i / N);
+
+// Seen along the axis of the cone v₁² = 4 v₀v₂: at height v₀ + v₂ the cone is a circle of this radius.
+const above = v => [v[1], v[2] - v[0]];
+const height = v => v[0] + v[2];
+const det = ([p, q]) => p[0] * q[1] - p[1] * q[0];
+const aim = ({ target: [x, y], level }) => [(level - y) / 2, x, (level + y) / 2];
+
+function run(state) {
+  const flow = lcn.gradient_flow(net, lcn.QuadraticLoss(aim(state)), [state.first, state.second], TIMES, 1e-7);
+  const d = flow.filters.map(det), turns = [];
+  for (let i = 1; i <= N; i++)
+    if (d[i - 1] * d[i] < 0) turns.push(TIMES[i - 1] + TIME / N * d[i - 1] / (d[i - 1] - d[i]));
+  return { ...flow, det: d, turns };
+}
+const kept = (state, stage) => stage.memo("run", [state.first, state.second, state.target, state.level], () => run(state));
+const index = time => Math.min(N, Math.round(time / TIME * N));
+
+// A kernel, seen from above.
+function shadow(K) {
+  const P = [[0, 1, 0], [-1, 0, 1]], PK = P.map(p => K.map(row => lcn.dot(row, p)));
+  return P.map(p => PK.map(q => lcn.dot(p, q)));
+}
+
+function build(stage) {
+  const arrows = stage.panel({ label: "The two filters as arrows", x: [-2, 2], y: [-2, 2], xlabel: "entry 0", ylabel: "entry 1", tall: 300 });
+  const top = stage.panel({ label: "v and the disc that cannot be expressed, seen along the axis of the cone", x: [-3.6, 3.6], y: [-3.6, 3.6], xlabel: "v₁", ylabel: "v₂ − v₀", tall: 300 });
+  const line = stage.panel({ label: "The determinant of the two filters over time", x: [0, TIME], y: [-3, 3], equal: false, ratio: 0.3, xlabel: "time", ylabel: "det(w₁, w₂)", tall: 190 });
+  arrows.handle({ key: "first", name: "first filter", role: "layer 1", set: p => ({ first: lcn.norm(p) < 0.05 ? [0.05, 0] : p }) });
+  arrows.handle({ key: "second", name: "second filter", role: "layer 2", set: p => ({ second: lcn.norm(p) < 0.05 ? [0.05, 0] : p }) });
+  top.handle({ key: "target", name: "target", shape: "star", role: "target" });
+  stage.player({ key: "time", label: "time", min: 0, max: TIME, step: TIME / N, from: t => +t.toFixed(3) });
+  stage.slider({ key: "level", label: "target height", min: -2, max: 3, step: 0.1, text: x => number(x, 1), from: x => +x.toFixed(1) });
+  return state => {
+    const flow = kept(state, stage), i = index(state.time), w = flow.filters[i], v = flow.end_to_end[i];
+    const delta = flow.invariants[0][0], mine = look(delta);
+    arrows.frame(() => {
+      arrows.line("axes", [[-2, 0], [2, 0], [NaN, 0], [0, -2], [0, 2]], { width: 1, opacity: 0.4 });
+      [0, 1].forEach(k => {
+        const role = `layer ${k + 1}`;
+        arrows.line(`path${k}`, flow.filters.map(x => x[k]), { role, width: 1.5, dash: "2 4" });
+        arrows.line(`walked${k}`, flow.filters.slice(0, i + 1).map(x => x[k]), { role, width: 2 });
+        arrows.arrow(`arrow${k}`, [0, 0], w[k], { role, width: 4 });
+      });
+      arrows.legend([{ words: "w₁", role: "layer 1", width: 4 }, { words: "w₂", role: "layer 2", width: 4 }]);
+    });
+    top.frame(() => {
+      const r = Math.abs(height(v)), goal = Math.abs(state.level), round = [[1, 0], [0, 1]];
+      top.line("disc", lcn.ellipse(round, [0, 0], r), { role: "metric", fill: "metric", width: 2, opacity: 0.35, closed: true });
+      top.line("rim", lcn.ellipse(round, [0, 0], r), { width: 1.5 });
+      if (r > 0.9) top.text("none", [0, 0], "not expressible", { anchor: "middle" });
+      top.line("goal", lcn.ellipse(round, [0, 0], goal), { role: "target", width: 1, dash: "3 3" });
+      top.line("way", flow.end_to_end.map(above), { ...mine, width: 1.5 });
+      top.line("walked", flow.end_to_end.slice(0, i + 1).map(above), { role: mine.role, width: 4 });
+      const other = lcn.rescale(net, [w[1], w[0]], [delta]);
+      top.line("other", lcn.ellipse(shadow(lcn.ntk(net, other)), above(v), 0.15), { width: 1.2, dash: "3 3" });
+      top.line("mine", lcn.ellipse(shadow(lcn.ntk(net, w)), above(v), 0.15), { width: 2 });
+      top.dot("v", above(v), { r: 4, fill: "currentColor" });
+    });
+    line.frame(() => {
+      line.line("zero", [[0, 0], [TIME, 0]], { width: 1 });
+      line.line("det", flow.det.map((d, n) => [TIMES[n], d]), { role: mine.role, width: 3 });
+      flow.turns.forEach((t, n) => line.dot(`turn${n}`, [t, 0], { role: "target", r: 6 }));
+      line.line("now", [[TIMES[i], -3], [TIMES[i], 3]], { width: 1, dash: "2 3" });
+      line.dot("here", [TIMES[i], flow.det[i]], { r: 4, fill: "currentColor" });
+    });
+  };
+}
+
+function words(state, stage) {
+  const flow = kept(state, stage), i = index(state.time);
+  const turn = flow.turns.length ? `It passes zero at time ${flow.turns.map(t => number(t)).join(" and ")}: there v touches the disc and turns back, a bounce.`
+    : "It never passes zero: no bounce.";
+  return `δ = ${number(flow.invariants[0][0], 3)}. At time ${number(TIMES[i])} v is at ${vector(flow.end_to_end[i], 3)}, ` +
+    `and det(w₁, w₂) = ${number(flow.det[i], 3)}. ${turn}`;
+}
+
+export const bounce = { title: "Two filters of stride one: find a start that bounces", build, words,
+  defaults: { first: [1.2, 0.9], second: [0.3, 1], target: [-2, 1.5], level: 1, time: 0.5 } };
