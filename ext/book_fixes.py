@@ -44,6 +44,18 @@ def visit_hidden_cell(self, node):
     self.body[-4] = self.body[-4].replace(' aria-label="Toggle hidden content"', "")
 
 
+def fold_proofs(app, doctree):
+    # sphinx-proof gives proofs no title, where a fold has its button, but all of them one id.
+    for proof in doctree.findall(nodes.admonition):
+        if "proof" not in proof["classes"]:
+            continue
+        proof["ids"].clear()
+        first = proof.next_node(nodes.Text)
+        if "dropdown" in proof["classes"] and first.startswith("Proof."):
+            first.parent.replace(first, nodes.Text(first.removeprefix("Proof.").lstrip()))
+            proof.insert(0, nodes.title("", "Proof"))
+
+
 def whole_lines(outputs):
     # MyST-NB ends a line wherever the kernel happened to send what was printed so far.
     joined = {}
@@ -60,6 +72,7 @@ def setup(app):
     render.coalesce_streams = whole_lines
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_HideCellInput))
+    app.connect("doctree-read", fold_proofs)
     app.connect("html-page-context", set_default_mode)
     app.connect("config-inited", merge_singlehtml_handlers)
     app.connect("html-page-context", drop_thebe, priority=900)

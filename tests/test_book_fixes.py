@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils import new_document
 from nbformat.v4 import new_output
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ext"))
@@ -16,3 +18,15 @@ def test_printed_lines_stay_whole_wherever_the_kernel_cut_them():
     found = book_fixes.whole_lines(outputs)
     assert [o["text"] for o in found if o["output_type"] == "stream"] == ["a: 1 b: 2\n\n  c: 3\n"]
     assert len(found) == 2
+
+
+def test_a_folded_proof_has_a_title_for_its_button():
+    page = new_document("page")
+    for kind in (["proof", "proof", "dropdown"], ["proof", "proof"]):
+        words = nodes.paragraph("", "", nodes.Text("Proof. "), nodes.strong("", "Idea."))
+        page += nodes.admonition("", words, classes=kind, ids=["proof"])
+    book_fixes.fold_proofs(None, page)
+    folded, open_ = page.children
+    assert isinstance(folded[0], nodes.title) and folded.astext() == "Proof\n\nIdea."
+    assert open_.astext() == "Proof. Idea."
+    assert not folded["ids"] and not open_["ids"]
