@@ -1,6 +1,6 @@
-# make book | pdf | live | live-test | live-lock | lab | test | bench | shots | lock | clean      each sets up .venv by itself
+# make book | pdf | live | live-test | live-lock | lab | test | bench | mutants | shots | lock | clean      each sets up .venv by itself
 .DEFAULT_GOAL := book
-.PHONY: book pdf live live-test live-lock lab test bench shots lock clean
+.PHONY: book pdf live live-test live-lock lab test bench mutants shots lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 # One thread per process: the matrices are small and the tests run side by side.
@@ -50,6 +50,10 @@ test: .venv/installed
 # Every contestant may use all cores, but for NumPy: at these sizes its BLAS is quicker on one.
 bench: .venv-bench/installed
 	env -u OMP_NUM_THREADS .venv-bench/bin/python benchmarks/run.py
+
+# Would a test notice?  Single changes of the library, a sample of them; an hour or two.
+mutants: .venv/installed
+	$(BIN)/python tools/mutants.py $(MUTANTS)
 
 shots: .venv/installed
 	$(BIN)/python tools/shots.py _build/html _build/shots
