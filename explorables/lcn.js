@@ -457,3 +457,43 @@ export function geodesic_filters(net, filters, a, s, rtol = 1e-8) {
 
 export const geodesic = (net, filters, a, s, rtol = 1e-8) =>
   geodesic_filters(net, filters, a, s, rtol).map(w => end_to_end(net, w));
+
+// ---- counting, in any dimension: shapes and strides are lists of equally long lists
+
+const long_axes = shape => shape.flatMap((n, a) => n > 1 ? [a] : []);
+function cumulative(strides) {
+  const out = [strides[0].map(() => 1)];
+  for (let i = 0; i + 1 < strides.length; i++) out.push(out[i].map((s, a) => s * strides[i][a]));
+  return out;
+}
+function grouped(keys) {
+  const groups = new Map();
+  keys.forEach((key, i) => { if (key) groups.set(key, [...(groups.get(key) || []), i]); });
+  return [...groups.values()].filter(g => g.length > 1);
+}
+const factorial = n => n < 2 ? 1 : n * factorial(n - 1);
+
+// Layers, long on one and the same axis only, with one cumulative stride: they share roots.
+export const root_groups = (shapes, strides) => grouped(cumulative(strides).map((s, i) => {
+  const axes = long_axes(shapes[i]);
+  return axes.length === 1 ? `${axes[0]}:${s[axes[0]]}` : "";
+}));
+
+// Layers of equal shape and, on the axes where they are long, equal cumulative stride.
+export const interchangeable = (shapes, strides) => grouped(cumulative(strides).map((s, i) =>
+  long_axes(shapes[i]).map(a => `${a}:${shapes[i][a]}:${s[a]}`).join()));
+
+// The number of kernels at a generic v whose roots are all real, for generic δ or for δ = 0.
+export function generic_kernel_count(shapes, strides, balanced = false) {
+  let total = 1;
+  for (const group of root_groups(shapes, strides)) {
+    const degrees = group.map(i => Math.max(...shapes[i]) - 1);
+    total *= factorial(degrees.reduce((a, b) => a + b)) / degrees.reduce((p, d) => p * factorial(d), 1);
+  }
+  for (const group of interchangeable(shapes, strides)) {
+    const wide = long_axes(shapes[group[0]]).length > 1;
+    if (wide) total *= factorial(group.length);
+    if (balanced) total /= factorial(group.length);
+  }
+  return total;
+}

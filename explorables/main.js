@@ -4,10 +4,11 @@ import { bounce } from "./bounce.js";
 import { comb } from "./comb.js";
 import { geodesics } from "./geodesics.js";
 import { hyperbolas } from "./hyperbolas.js";
+import { map } from "./map.js";
 import { plane } from "./plane.js";
 import { polynomials } from "./polynomials.js";
 
-export const PICTURES = { bounce, comb, geodesics, hyperbolas, plane, polynomials };
+export const PICTURES = { bounce, comb, geodesics, hyperbolas, map, plane, polynomials };
 
 // In the address: name!key=value!key=value, values as JSON without quotes.
 function readAddress(name, defaults) {

@@ -412,13 +412,13 @@ export class Stage {
   }
 
   // Options are [value, text].
-  choice({ key, label, options }) {
+  choice({ key, label, options, get = s => s[key], set = v => ({ [key]: v }) }) {
     const box = make("label", { class: "lcn-short" }, this.row || this.newRow());
     make("span", {}, box, label);
     const menu = make("select", { autocomplete: "off" }, box);
     options.forEach(([, text], i) => make("option", { value: i }, menu, text));
-    menu.addEventListener("change", () => { this.change({ [key]: options[menu.value][0] }); this.rest(); });
-    this.controls.push(() => { menu.value = options.findIndex(([v]) => v === this.state[key]); });
+    menu.addEventListener("change", () => { this.change(set(options[menu.value][0], this.state)); this.rest(); });
+    this.controls.push(() => { menu.value = options.findIndex(([v]) => v === get(this.state)); });
   }
 
   button(label, action) {

@@ -252,6 +252,22 @@ def test_roots_and_back(node):
     agree(back, [p / p[-1] for p in polynomials], rtol=1e-7)
 
 
+def test_counts_of_kernels(node):
+    rng = np.random.default_rng(3)
+    cases, want, groups = [], [], []
+    for _ in range(CASES):
+        d, depth = rng.integers(1, 3), rng.integers(2, 5)
+        shapes = rng.integers(1, 4, (depth, d)).tolist()
+        strides = rng.integers(1, 4, (depth, d)).tolist()
+        net = lcn.LCN([tuple(k) for k in shapes], [tuple(s) for s in strides])
+        for balanced in (False, True):
+            cases.append(("generic_kernel_count", None, [shapes, strides, balanced]))
+            want.append(lcn.generic_kernel_count(net, [0] * (depth - 1) if balanced else None))
+        groups.append((("root_groups", None, [shapes, strides]), lcn.root_groups(net)))
+    assert node(cases) == want
+    assert node([g for g, _ in groups]) == [list(map(list, g)) for _, g in groups]
+
+
 def test_eigenvectors(node):
     rng = np.random.default_rng(2)
     matrices = [a + a.T for a in (rng.standard_normal((n, n)) for n in rng.integers(2, 6, CASES))]

@@ -1,4 +1,4 @@
-"""Pictures of filters, as `touch` draws them for paper: polynomials and the comb."""
+"""Pictures of filters, as `touch` draws them for paper: polynomials, the comb, the map."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ import lcnlib as lcn
 from .drawn_flows import figure, number, vector
 from .figures import INK, ROLES
 
-__all__ = ["alt_comb", "alt_polynomials", "draw_comb", "draw_polynomials"]
+__all__ = ["alt_comb", "alt_map", "alt_polynomials", "draw_comb", "draw_map", "draw_polynomials"]
 
 
 def bars(ax, heights, color, start=0.0):
@@ -109,3 +109,36 @@ def alt_comb(v, delta):
             f"the point of M found nearest is at distance {number(rest, 3)}. Beside it, for δ = "
             f"{number(delta, 1)}, its layers {vector(w[0], 3)} and {vector(w[1], 3)}, up to a "
             "common sign.")
+
+
+# ---- map
+
+
+def _architecture(layers, shapes, strides):
+    n = int(layers)
+    return lcn.LCN([tuple(map(int, k)) for k in shapes[:n]], [(int(s),) * 2 for s in strides[:n]])
+
+
+def draw_map(layers, shapes, strides, balanced):
+    net = _architecture(layers, shapes, strides)
+    tables = [*net.filter_shapes, net.end_to_end_shape]
+    titles = [f"layer {i + 1}" for i in range(net.depth)] + ["product"]
+    fig = figure(7.2, 2.4)
+    for i, (k, title) in enumerate(zip(tables, titles)):
+        ax = fig.add_subplot(1, len(tables), i + 1)
+        color = [ROLES["layer 1"], ROLES["layer 2"], INK, INK][i] if i < net.depth else INK
+        ax.pcolormesh(np.zeros(k), edgecolors=color, facecolor="none", linewidth=2)
+        ax.set(title=title, aspect="equal")
+        ax.axis("off")
+    return fig
+
+
+def alt_map(layers, shapes, strides, balanced):
+    net = _architecture(layers, shapes, strides)
+    delta = [0.0] * (net.depth - 1) if balanced else None
+    words = " and ".join(f"{a} by {b}" for a, b in net.filter_shapes)
+    return (f"Layers of {words} cells, the first with stride {net.strides[0][0]}, and their "
+            f"product. The functions have dimension {net.dimension}; a generic one has "
+            f"{lcn.generic_kernel_count(net)} factorisations and "
+            f"{lcn.generic_kernel_count(net, delta)} kernels for "
+            f"{'zero' if balanced else 'a generic'} δ.")

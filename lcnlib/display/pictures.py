@@ -33,4 +33,7 @@ PICTURES = {
                     filters.draw_comb, filters.alt_comb),
     "geodesics": Picture({"start": [1.4, -0.6], "tip": [0.9, 0.1], "delta": 0.0, "fan": False},
                          metric.draw_geodesics, metric.alt_geodesics),
+    "map": Picture({"layers": 2.0, "shapes": [[3.0, 1.0], [2.0, 1.0], [2.0, 1.0]],
+                    "strides": [2.0, 2.0, 1.0], "balanced": False},
+                   filters.draw_map, filters.alt_map),
 }
