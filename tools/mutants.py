@@ -152,7 +152,7 @@ def selected(contexts):
 
 def try_one(place, mutant, contexts, limit):
     """Whether some test fails with this change."""
-    name, line, what, new = mutant
+    name, _, _, new = mutant
     path = place / name
     old = path.read_text(encoding="utf-8")
     path.write_text(new, encoding="utf-8")
