@@ -18,6 +18,8 @@ Conventions, stated once:
 from .convolution import apply, cofactors, end_to_end
 from .critical import CriticalPoints, critical_points, ed_degree
 from .curvature import CoordinateCurvatures, coordinate_curvatures, sectional_curvature
+from .descent import gradient_descent
+from .ensemble import EnsembleResult, Failure, Seeds, ensemble
 from .errors import (
     AmbiguousFactorizationError,
     ArchitectureError,
@@ -69,6 +71,8 @@ __all__ = [
     "geodesic", "geodesic_filters",
     # Singular and critical points
     "CriticalPoints", "critical_points", "ed_degree",
+    # Where it ends, and how fast
+    "gradient_descent", "ensemble", "EnsembleResult", "Failure", "Seeds",
     # What can go wrong
     "LCNError", "ArchitectureError", "InputError", "ZeroFilterError", "NotInFunctionSpaceError",
     "AmbiguousFactorizationError", "NotTangentError", "SingularPointError", "FlowError",

@@ -18,7 +18,8 @@ HEAD = """\
 def main():
     done = subprocess.run(
         [ROOT / ".venv" / "bin" / "uv", "pip", "compile", "pyproject.toml", "--extra", "book",
-         "--extra", "test", "--universal", "--fork-strategy", "fewest", "--python-version", "3.11",
+         "--extra", "ensemble", "--extra", "test", "--universal", "--fork-strategy", "fewest",
+         "--python-version", "3.11",
          "--upgrade", "--no-header", "--no-annotate", "--no-emit-index-url",
          "--no-emit-find-links", "--quiet"],
         cwd=ROOT, check=True, capture_output=True, text=True)
