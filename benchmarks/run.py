@@ -32,8 +32,6 @@ import growth  # noqa: E402
 import peers  # noqa: E402
 from rows import ATOL, RTOL, T, rows  # noqa: E402
 
-from lcnlib._core.plan import plan  # noqa: E402
-
 RESULTS = ROOT / "lcnlib" / "benchmarks.json"
 # K g for large filters: at most this many times the cost of its real FFTs.
 FLOOR = 1.3
@@ -48,7 +46,6 @@ def clock(run, times=1):
 
 def measure(row, seconds):
     """Medians of interleaved rounds, first calls, and agreement with the reference."""
-    plan.cache_clear()
     out, runs, values = {}, {}, {}
     for name, make in row["run"].items():
         start = time.perf_counter()

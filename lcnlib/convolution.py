@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 
 from ._core.checks import as_filters, as_real, finite_result, quiet
-from ._core.plan import cofactor_values, plan
+from ._core.plan import plan
 from .errors import InputError
 
 __all__ = ["apply", "cofactors", "end_to_end"]
@@ -78,7 +78,7 @@ def cofactors(net, filters):
     """
     ws = as_filters(net, filters)
     p = plan(net)
-    c = p.cofactor_coefficients(cofactor_values(p.spectra(p.pack(ws))))
+    c = p.cofactors(p.pack(ws))
     finite_result(c, "a cofactor")
     batch, k = ws[0].shape[: -net.ndim], net.end_to_end_shape
     out = []

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._core.checks import as_filters, as_tangents
 from ._core.tangent import RTOL_TANGENT, components, frame, lifted, polar
 from .errors import InputError
 
@@ -73,7 +74,9 @@ def sectional_curvature(net, filters, a, b, rtol=RTOL_TANGENT):
     >>> [round(abs(sectional_curvature(net, w, x, b)), 12) for x in (v, a)]
     [0.0, 0.5]
     """
-    fr = frame(net, filters)
+    ws = as_filters(net, filters)
+    a, b = as_tangents(net, rtol, a=a, b=b)
+    fr = frame(net, ws)
     x = lifted(fr, *components(net, fr, a, "a", rtol))
     y = lifted(fr, *components(net, fr, b, "b", rtol))
     x = _unit(x, "a")
@@ -136,7 +139,7 @@ def coordinate_curvatures(net, filters):
     >>> c.radial.tolist(), c.spheres.tolist()
     ([0.0, 0.0], [[0.5, -0.5], [-0.5, 0.5]])
     """
-    radii, _ = polar(net, filters)
+    radii, _ = polar(net, as_filters(net, filters))
     least = radii.min(axis=-1, keepdims=True)
     q = (least / radii) ** 2
     p = q / q.sum(axis=-1, keepdims=True)

@@ -1,23 +1,26 @@
 """Gradient flow in parameter space (S2, chapter 3)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ._core.checks import as_filters
 from ._core.collocation import FINEST, StepTooSmall, collocate
-from ._core.hessian import QuadraticFlow
-from ._core.plan import cofactor_values, plan
+from ._core.hessian import LossFlow, QuadraticFlow
+from ._core.plan import plan
+from ._core.scaling import layer_norms, scaled, scaling_factors
 from ._core.solver import (
+    FOLLOWING,
     as_times,
     check_loss,
     check_tolerances,
     hold_at_rest,
     integrate,
+    layer_sizes,
     progress_of,
+    slope_of,
 )
-from .convolution import end_to_end
-from .invariants import _norm, invariants, rescale
 from .losses import QuadraticLoss
 
 __all__ = ["FlowResult", "gradient_flow"]
@@ -65,7 +68,7 @@ class FlowResult:
 
 
 def gradient_flow(
-    net, loss, filters, t, *, method=None, rtol=1e-9, atol=1e-12, progress=False, **options
+    net, loss, filters, t, *, method=None, rtol=1e-9, atol=None, progress=False, **options
 ):
     """Gradient flow dw_i/dt = -dL/dw_i of the loss L = l o mu, from given filters.
 
@@ -80,15 +83,19 @@ def gradient_flow(
         Filters at time t[0].
     t : array_like, shape (T,)
         Increasing times at which to report.
-    rtol, atol : floats, optional
-        Tolerances of the reported states.
+    rtol : float, optional
+        Relative tolerance of the reported states.
+    atol : float, optional
+        Absolute tolerance.  By default it follows the state, for each flow and each layer: a
+        thousandth of rtol times the norm of the filter, from 1e-150 to 1e150.
     method, **options
         For `scipy.integrate.solve_ivp`.  It controls the error of one step, on average
         over a batch; it is given a tenth of the tolerances, divided by the square root
         of the number of flows, so that the reported states come close to them.
         Without a method or options, flows of a `QuadraticLoss` with few parameters go by
-        implicit collocation with the exact Hessian, each in steps of its own: it does
-        not slow down when the flow comes to rest.  All others go by "DOP853".
+        implicit collocation with the exact Hessian, each in steps of its own.  All others go
+        by "LSODA", which notices by itself where a flow is stiff ("DOP853" above 2000
+        parameters, where its matrices are too large).
     progress : bool or callable, optional
         True writes the time reached to the error stream about twice a second; a
         callable receives the fraction done, between 0 and 1.
@@ -119,46 +126,56 @@ def gradient_flow(
     batch = ws[0].shape[: -net.ndim]
     p = plan(net)
     start = p.pack(ws)
-    velocity = _velocity(net, loss, batch)
-    check_loss(loss, velocity.end_to_end(start), batch)
+    with np.errstate(over="ignore", invalid="ignore"):
+        check_loss(loss, p.product(start).reshape(batch + net.end_to_end_shape), batch)
+    # A class that builds on QuadraticLoss may have another gradient.
+    quadratic = type(loss) is QuadraticLoss
+    if quadratic:
+        field = QuadraticFlow(net, loss.target, loss.weight)
+    else:
+        field = LossFlow(net, slope_of(loss), batch)
 
     done = None
-    if method is None and not options:
-        done = _collocation(net, loss, start, t, rtol, atol, progress)
+    small = net.n_parameters <= COLLOCATION_LIMIT
+    if quadratic and small and method is None and not options and len(t) > 1:
+        done = _collocation(field, start, t, rtol, atol, progress)
     if done is None:
-
-        def rhs(_, y):
-            return velocity(y.reshape(start.shape)).reshape(-1)
-
         done = integrate(
-            rhs, start.reshape(-1), t, n_flows=len(start), method=method or "DOP853",
-            progress=progress, rtol=rtol, atol=atol, **options,
+            lambda _, theta: field.velocity(theta), start, t, sizes=partial(layer_sizes, p),
+            hessian=field.hessian if quadratic else None, method=method, progress=progress,
+            rtol=rtol, atol=atol, **options,
         )
     y, n_evaluations, message = done
-    path = p.unpack(y.reshape(len(t) * len(start), -1), (len(t), *batch))
-    path = [np.ascontiguousarray(w) for w in path]
-    for w, w0 in zip(path, ws):
-        w[0] = w0
-    delta = invariants(net, ws)
-    _project(net, path, delta)
-    v = end_to_end(net, path)
+    path = [np.ascontiguousarray(w) for w in p.unpack(y.reshape(-1, y.shape[-1]), (len(t), *batch))]
+    _project(net, path, ws)
+    return record(net, loss, t, path, rtol, n_evaluations, message)
+
+
+def record(net, loss, t, path, rtol, n_evaluations, message):
+    """The result of a flow with these filters, a list of H arrays (T, *batch, *k_i)."""
+    p, batch = plan(net), path[0].shape[1 : -net.ndim]
+    v = p.product(p.pack(path)).reshape(len(t), *batch, *net.end_to_end_shape)
     values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v])
     hold_at_rest(values, t, rtol, v, *path)
-    return FlowResult(
-        t, path, v, values, invariants(net, path), n_evaluations, True, message
-    )
+    delta = np.diff(layer_norms(path, net.ndim) ** 2, axis=-1)
+    return FlowResult(t, path, v, values, delta, n_evaluations, True, message)
 
 
-def _collocation(net, loss, start, t, rtol, atol, progress):
+def _collocation(field, start, t, rtol, atol, progress):
     """States at t, evaluations and message; None where collocation does not apply."""
-    # A class that builds on QuadraticLoss may have another gradient.
-    small = net.n_parameters <= COLLOCATION_LIMIT and type(loss) is QuadraticLoss
-    if not small or len(t) == 1 or not (FINEST <= rtol < 1 and atol > 0):
+    if not (FINEST <= rtol < 1 and (atol is None or atol > 0)):
         return None
-    quadratic = QuadraticFlow(net, loss)
+    if atol is None:
+        p = field.plan
+
+        def atol(theta):
+            return FOLLOWING * rtol * layer_sizes(p, theta)
+
     show = progress_of(progress, t)
     try:
-        y, count = collocate(quadratic.velocity, quadratic.hessian, start, t, rtol, atol, show)
+        y, count = collocate(
+            field.velocity, field.hessian, start, t - t[0], rtol, atol,
+            show and (lambda time: show(t[0] + time)))
     except (StepTooSmall, np.linalg.LinAlgError):
         return None
     if show is not None:
@@ -166,34 +183,19 @@ def _collocation(net, loss, start, t, rtol, atol, progress):
     return y, count, "Implicit collocation reached the last time."
 
 
-def _velocity(net, loss, batch):
-    """The function theta (B, P) -> -dL/dtheta, with `end_to_end` as an attribute."""
-    p = plan(net)
-    shape = batch + net.end_to_end_shape
-
-    def values(theta):
-        w = p.spectra(theta)
-        c = cofactor_values(w)
-        return c, p.mask(p.coefficients(c[-1] * w[-1])).reshape(shape)
-
-    def velocity(theta):
-        c, v = values(theta)
-        g = p.analyse(np.asarray(loss.gradient(v), dtype=float).reshape(len(theta), -1))
-        np.conjugate(c, out=c)
-        c *= g
-        return -p.samples(c)
-
-    velocity.end_to_end = lambda theta: values(theta)[1]
-    return velocity
-
-
-def _project(net, path, delta):
-    """Scale the filters of all times after the first back to `delta`, in place (S3)."""
-    rows = len(path[0]) - 1
-    if rows == 0 or net.depth == 1:
+def _project(net, path, start):
+    """Scale the filters of all times after the first back to the first's invariants, in place."""
+    for w, w0 in zip(path, start):
+        w[0] = w0
+    if len(path[0]) == 1 or net.depth == 1:
         return
-    alive = np.all([_norm(w[1:], net.ndim) > 0 for w in path], axis=0)
-    goal = np.broadcast_to(delta, (rows, *delta.shape))[alive]
-    scaled = rescale(net, [w[1:][alive] for w in path], goal)
-    for w, s in zip(path, scaled):
-        w[1:][alive] = s
+    norms = layer_norms(path, net.ndim)
+    delta = np.broadcast_to(np.diff(norms[0] ** 2, axis=-1), (*norms.shape[:-1], net.depth - 1))
+    alive = (norms > 0).all(axis=-1)
+    alive[0] = False
+    factors = np.ones_like(norms)
+    with np.errstate(all="ignore"):
+        factors[alive] = scaling_factors(norms[alive], delta[alive])
+    factors[~np.isfinite(factors).all(axis=-1)] = 1.0  # beyond double precision
+    for w, s in zip(path, scaled(path, factors, net.ndim)):
+        w[...] = s

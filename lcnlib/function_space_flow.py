@@ -6,12 +6,19 @@ import numpy as np
 
 from ._core.checks import as_end_to_end, as_filters, as_invariants
 from ._core.follow import Branch, Edge, Left
-from ._core.solver import as_times, check_loss, check_tolerances, hold_at_rest, integrate
-from .convolution import end_to_end
+from ._core.hessian import LossFlow
+from ._core.plan import plan
+from ._core.scaling import layer_norms, scaled, scaling_factors
+from ._core.solver import (
+    as_times,
+    check_loss,
+    check_tolerances,
+    integrate,
+    slope_of,
+    whole_size,
+)
 from .errors import FlowError
-from .flow import FlowResult, _velocity
-from .invariants import invariants as invariants_of
-from .invariants import rescale
+from .flow import record
 from .lifting import lift
 
 __all__ = ["function_space_flow"]
@@ -25,9 +32,9 @@ def function_space_flow(
     t,
     guess=None,
     *,
-    method="DOP853",
+    method=None,
     rtol=1e-9,
-    atol=1e-12,
+    atol=None,
     progress=False,
     **options,
 ):
@@ -67,9 +74,8 @@ def function_space_flow(
         When the differential drops rank at the start.
     FlowError
         When the flow leaves the smooth locus: the rank drops, two branches of factorisations
-        meet, or v reaches zero.  Its `time` says when: to about 100 rtol where one condition
-        makes it so (two layers get a common root, a layer of size one vanishes), else to about
-        the square root of rtol.  Also when two branches are too near for rtol to tell apart.
+        meet, or v reaches zero.  Its `time` says when, to about the square root of rtol.
+        Also when two branches are too near for rtol to tell apart.
 
     Examples
     --------
@@ -89,30 +95,24 @@ def function_space_flow(
     delta = as_invariants(net, invariants, batch)
     check_loss(loss, v, batch)
     flat_v, flat_delta = v.reshape(-1, prod(k)), delta.reshape(-1, net.depth - 1)
-    branch = Branch(net, flat_delta, _initial_lifts(net, flat_v, flat_delta, guess, batch))
+    p, slope = plan(net), slope_of(loss)
+    theta = p.pack(_initial_lifts(net, flat_v, flat_delta, guess, batch))
+    branch = Branch(net, flat_delta, theta)
     branch.follow(flat_v)
-    edge = Edge(branch, rtol)
+    edge = Edge(branch, rtol, LossFlow(net, slope, batch).velocity)
 
-    def rhs(time, y):
-        x = y.reshape(flat_v.shape)
-        j = branch.follow(x, time) if np.isfinite(y).all() else None
-        if j is None:
-            return np.full_like(y, np.nan)  # the solver then tries a smaller step
-        g = np.asarray(loss.gradient(x.reshape(v.shape)), dtype=float).reshape(x.shape)
-        force = j.transpose(0, 2, 1) @ g[..., None]
-        branch.remember(time, -force[..., 0])
-        return -(j @ force).reshape(-1)
+    def rhs(time, x):
+        if not (np.isfinite(x).all() and branch.follow(x, time)):
+            return np.full_like(x, np.nan)  # the solver then tries a smaller step
+        g = np.asarray(slope(x.reshape(v.shape)), dtype=float).reshape(x.shape)
+        force, push = p.there_and_back(branch.theta, g)
+        branch.remember(time, -force)
+        return -push
 
-    velocity = _velocity(net, loss, batch)
-
-    def pull(_, theta):
-        return velocity(theta.reshape(branch.theta.shape)).reshape(-1)
-
-    edge.rhs, edge.pull = rhs, pull
     try:
         y, n_evaluations, message = integrate(
-            rhs, flat_v.reshape(-1), t, n_flows=len(flat_v), method=method, progress=progress,
-            events=edge, rtol=rtol, atol=atol, **options,
+            rhs, flat_v, t, sizes=whole_size, method=method, progress=progress, event=edge,
+            rtol=rtol, atol=atol, **options,
         )
     except Left as left:
         raise FlowError(
@@ -121,15 +121,11 @@ def function_space_flow(
             "gradient_flow, which goes on in parameter space",
             time=left.time,
         ) from None
-    path = branch.path(t, y.reshape(len(t), *flat_v.shape), edge.trail)
-    path = [w.reshape(len(t), *batch, *s) for w, s in zip(path, net.filter_shapes)]
-    path = rescale(net, path, delta)
-    v_path = end_to_end(net, path)
-    values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v_path])
-    hold_at_rest(values, t, rtol, v_path, *path)
-    return FlowResult(
-        t, path, v_path, values, invariants_of(net, path), n_evaluations, True, message
-    )
+    lifts = branch.path(t, y, edge.trail)
+    path = p.unpack(lifts.reshape(-1, lifts.shape[-1]), (len(t), *batch))
+    factors = scaling_factors(layer_norms(path, net.ndim), np.broadcast_to(
+        delta, (len(t), *delta.shape)))
+    return record(net, loss, t, scaled(path, factors, net.ndim), rtol, n_evaluations, message)
 
 
 def _initial_lifts(net, v, delta, guess, batch):

@@ -3,11 +3,11 @@
 import numpy as np
 import scipy
 
-from ._algebra.polynomials import common_root_pairs, resultants
-from ._core.checks import as_end_to_end, as_real
+from ._core.checks import as_filters, as_real, as_tangents
 from ._core.orbit import Orbit
+from ._core.plan import plan
+from ._core.resultants import common_root_pairs, resultants
 from ._core.tangent import RTOL_TANGENT, components, frame, lifted
-from .convolution import end_to_end
 from .errors import FlowError, InputError
 
 __all__ = ["geodesic", "geodesic_filters"]
@@ -68,7 +68,8 @@ def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
     s = as_real(s, "s")
     z, phi = curve.locate(s.reshape(-1))
     curve.check_folds(z, s.reshape(-1))
-    v = end_to_end(net, curve.filters(z, phi))
+    p = plan(net)
+    v = p.product(p.pack(curve.filters(z, phi)))
     return v.reshape(s.shape + net.end_to_end_shape)
 
 
@@ -118,13 +119,14 @@ class _Curve:
 
     def __init__(self, net, filters, velocity, rtol):
         self.net = net
-        fr = frame(net, filters)
+        ws = as_filters(net, filters)
+        (velocity,) = as_tangents(net, rtol, velocity=velocity)
+        fr = frame(net, ws)
         if fr.batch:
             raise InputError(
                 f"filters: expected one set of filters without batch axes, got {fr.batch}; call "
                 "geodesic for each"
             )
-        velocity = as_end_to_end(net, velocity, "velocity")
         if velocity.ndim != net.ndim:
             raise InputError(
                 f"velocity: expected shape {net.end_to_end_shape}, got {velocity.shape}; call "

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._core.checks import as_filters, as_invariants, finite_result, quiet
+from ._core.scaling import layer_norms, scaled, scaling_factors
 from .errors import InputError, ZeroFilterError
 
 __all__ = ["invariants", "rescale", "scalings"]
@@ -38,71 +39,17 @@ def invariants(net, filters):
     [-20.0, 20.0]
     """
     ws = as_filters(net, filters)
-    squares = np.stack([_norm(w, net.ndim) for w in ws], axis=-1)
+    squares = layer_norms(ws, net.ndim)
     squares = finite_result(squares * squares, "a squared norm")
     return np.diff(squares, axis=-1)
 
 
-def _norm(w, ndim):
-    """Euclidean norms over the last `ndim` axes, safe from over- and underflow."""
-    axes = tuple(range(-ndim, 0))
-    scale = np.abs(w).max(axis=axes)
-    safe = np.where(scale == 0, 1.0, scale)
-    u = w / safe.reshape(safe.shape + (1,) * ndim)
-    return scale * np.sqrt((u * u).sum(axis=axes))
-
-
-def scaling_factors(norms, delta):
-    """The positive tuple lambda of Proposition 2 (S3).
-
-    Parameters
-    ----------
-    norms : ndarray, shape (*batch, H), positive
-    delta : ndarray, shape (*batch, H-1)
-
-    Returns
-    -------
-    ndarray, shape (*batch, H), positive, with product one
-    """
-    # Squared norms become x_i = tau + d_i with tau > 0, d_i >= 0, some d_i = 0.
-    sigma = np.concatenate([np.zeros_like(norms[..., :1]), np.cumsum(delta, axis=-1)], axis=-1)
-    d = sigma - sigma.min(axis=-1, keepdims=True)
-    with np.errstate(divide="ignore"):
-        log_d = np.log(d)
-    goal = 2 * np.log(norms).sum(axis=-1, keepdims=True)
-    z = goal / norms.shape[-1]  # right of the root, because log(e^z + d_i) >= z
-    # f(z) = sum log(e^z + d_i) - goal is increasing and convex: Newton from the right falls
-    # monotonically onto the root; it crosses each of the H kinks at most once.
-    for _ in range(8 * norms.shape[-1] + 50):
-        total = np.logaddexp(z, log_d)
-        slope = np.exp(z - total).sum(axis=-1, keepdims=True)
-        step = (total.sum(axis=-1, keepdims=True) - goal) / slope
-        z = z - step
-        if (np.abs(step) <= 1e-15 * np.maximum(1.0, np.abs(z))).all():
-            break
-    # Norms, not their squares, from here on: squares of 1e-155 would underflow.
-    rho, root_d = np.exp(z / 2), np.sqrt(d)
-    # Logarithms of huge ratios leave |z| * eps.  Newton steps on the product itself, its
-    # exponents summed as integers, bring that down to a few eps.
-    for _ in range(2):
-        r = np.hypot(rho, root_d)
-        mantissa, exponent = np.frexp(r / norms)
-        product, shift = np.frexp(mantissa[..., :1])
-        exponent = exponent.sum(axis=-1, keepdims=True) + shift
-        for i in range(1, norms.shape[-1]):
-            product, shift = np.frexp(product * mantissa[..., i : i + 1])
-            exponent = exponent + shift
-        excess = np.log(np.ldexp(product, np.clip(exponent, -1000, 1000)))
-        rho = rho * np.exp(-excess / ((rho / r) ** 2).sum(axis=-1, keepdims=True))
-    return np.hypot(rho, root_d) / norms
-
-
 def _factors(net, filters, delta):
-    """Checked filters, their positive factors and the batch shape."""
+    """Checked filters and their positive factors."""
     ws = as_filters(net, filters)
     batch = ws[0].shape[: -net.ndim]
     delta = as_invariants(net, delta, batch)
-    norms = np.stack([_norm(w, net.ndim) for w in ws], axis=-1)
+    norms = layer_norms(ws, net.ndim)
     if not norms.all():
         index = [int(n) for n in np.argwhere(norms == 0)[0]]
         where = f" at batch index {tuple(index[:-1])}" if batch else ""
@@ -117,7 +64,7 @@ def _factors(net, filters, delta):
             "invariants: the scaling factors leave double precision; expected norms and "
             f"invariants between 1e-150 and 1e150 (squared for the invariants), got norms {norms}"
         )
-    return ws, lam, batch
+    return ws, lam
 
 
 def rescale(net, filters, invariants):
@@ -150,9 +97,7 @@ def rescale(net, filters, invariants):
     >>> [x.round(6).tolist() for x in w]
     [[1.341641, 1.788854], [0.0, 2.236068]]
     """
-    ws, lam, batch = _factors(net, filters, invariants)
-    ones = (1,) * net.ndim
-    return [w * lam[..., i].reshape(batch + ones) for i, w in enumerate(ws)]
+    return scaled(*_factors(net, filters, invariants), net.ndim)
 
 
 def scalings(net, filters, invariants):
@@ -190,7 +135,7 @@ def scalings(net, filters, invariants):
             f"net: expected a depth of at most {MAX_DEPTH_LISTED} to list 2^(H-1) tuples, got "
             f"{depth}; use rescale, which gives the positive one"
         )
-    _, lam, _ = _factors(net, filters, invariants)
+    _, lam = _factors(net, filters, invariants)
     signs = 1 - 2 * ((np.arange(2 ** (depth - 1))[:, None] >> np.arange(depth - 1)) & 1)
     signs = np.concatenate([signs, signs.prod(axis=1, keepdims=True)], axis=1)
     return lam[..., None, :] * signs

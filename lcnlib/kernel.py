@@ -5,9 +5,9 @@ from numbers import Real
 
 import numpy as np
 
-from ._core import gram as _gram
 from ._core.checks import as_end_to_end, as_filters, finite_result, quiet, same_batch
-from ._core.plan import cofactor_values, plan
+from ._core.plan import plan
+from ._core.scaling import layer_norms
 from .errors import InputError
 
 __all__ = ["jacobian", "jvp", "ntk", "ntk_apply", "rank", "vjp"]
@@ -44,18 +44,9 @@ def jacobian(net, filters):
     return j.reshape(ws[0].shape[: -net.ndim] + j.shape[1:])
 
 
-def jacobians(p, theta):
-    """Jacobians (B, |k|, P) of packed filters (B, P), from the plan of the architecture."""
-    return _gram.jacobians(p, _cofactors(p, theta))
-
-
-def _cofactors(p, theta):
-    return p.cofactor_coefficients(cofactor_values(p.spectra(theta)))
-
-
 def _checked_jacobians(net, ws):
     p = plan(net)
-    return finite_result(jacobians(p, p.pack(ws)), "the Jacobian")
+    return finite_result(p.jacobian(p.pack(ws)), "the Jacobian")
 
 
 @quiet
@@ -85,8 +76,7 @@ def ntk(net, filters):
     [[5.0, 0.0], [0.0, 4.0]]
     """
     ws = as_filters(net, filters)
-    p = plan(net)
-    k = _gram.kernels(p, finite_result(_cofactors(p, p.pack(ws)), "the Jacobian"))
+    k = plan(net).kernel(_checked_jacobians(net, ws))
     # K is positive semidefinite: its diagonal bounds all other entries.
     finite_result(k.diagonal(axis1=1, axis2=2), "the kernel")
     return k.reshape(ws[0].shape[: -net.ndim] + k.shape[1:])
@@ -189,7 +179,7 @@ def ntk_apply(net, filters, covector):
     """
     ws, g, batch = _with_covector(net, filters, covector)
     p = plan(net)
-    out = p.ntk_apply(p.pack(ws), g)
+    _, out = p.there_and_back(p.pack(ws), g)
     return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
 
 
@@ -236,13 +226,10 @@ def rank(net, filters, rtol=None):
     ws = as_filters(net, filters)
     if rtol is not None and not (isinstance(rtol, Real) and 0 <= rtol < 1):
         raise InputError(f"rtol: expected a number in [0, 1), got {rtol!r}")
-    axes = tuple(range(-net.ndim, 0))
-    unit = []
-    for w in ws:
-        scale = np.abs(w).max(axis=axes, keepdims=True)
-        w = w / np.where(scale == 0, 1, scale)
-        norm = np.sqrt((w * w).sum(axis=axes, keepdims=True))
-        unit.append(w / np.where(norm == 0, 1, norm))
+    tail = (1,) * net.ndim
+    sizes = layer_norms(ws, net.ndim)
+    sizes[sizes == 0] = 1.0
+    unit = [w / sizes[..., i].reshape(sizes.shape[:-1] + tail) for i, w in enumerate(ws)]
     j = _checked_jacobians(net, unit)
     s = np.linalg.svd(j, compute_uv=False)
     tol = np.finfo(float).eps * max(j.shape[1:]) if rtol is None else rtol

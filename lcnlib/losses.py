@@ -170,7 +170,7 @@ class QuadraticLoss:
         loss.constant = float(0.5 * ((y * y).sum() - target @ b))
         return loss
 
-    def _residual(self, v):
+    def _checked(self, v):
         v = as_real(v, "v")
         d = self.target.ndim
         if v.ndim < d or v.shape[v.ndim - d :] != self.target.shape:
@@ -178,7 +178,14 @@ class QuadraticLoss:
                 f"v: expected shape (*batch, {', '.join(map(str, self.target.shape))}), that of "
                 f"the loss's target, got {v.shape}"
             )
-        return (v - self.target).reshape(v.shape[: v.ndim - d] + (self.target.size,))
+        return v
+
+    def _slope(self, v):
+        g = v - self.target
+        if self.weight is None:
+            return g
+        lead = v.shape[: v.ndim - self.target.ndim]
+        return (g.reshape(*lead, self.target.size) @ self.weight).reshape(v.shape)
 
     def value(self, v):
         """The loss at `v`.
@@ -191,8 +198,9 @@ class QuadraticLoss:
         -------
         ndarray, shape (*batch,)
         """
-        r = self._residual(v)
-        return 0.5 * (r * (r if self.weight is None else r @ self.weight)).sum(axis=-1)
+        v = self._checked(v)
+        axes = tuple(range(-self.target.ndim, 0))
+        return 0.5 * ((v - self.target) * self._slope(v)).sum(axis=axes)
 
     def gradient(self, v):
         """The gradient A (v - v*) at `v`.
@@ -205,6 +213,7 @@ class QuadraticLoss:
         -------
         ndarray, shape (*batch, *k)
         """
-        r = self._residual(v)
-        g = r if self.weight is None else r @ self.weight
-        return g.reshape(g.shape[:-1] + self.target.shape)
+        return self._slope(self._checked(v))
+
+    # What a flow calls at each of its slopes; a class with another gradient does not inherit it.
+    gradient.unchecked = _slope

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from ._core.checks import as_filters, as_tangents, finite_result, quiet
+from ._core.plan import plan
 from ._core.solver import checked
 from ._core.tangent import RTOL_TANGENT, components, frame, lifted
-from .convolution import end_to_end
-from .kernel import ntk_apply
 
 __all__ = ["horizontal_lift", "inner", "riemannian_gradient", "tangent_basis"]
 
@@ -49,7 +49,9 @@ def inner(net, filters, a, b, rtol=RTOL_TANGENT):
     >>> round(inner(net, w, [1, 0], [1, 0]), 12), round(inner(net, w, [0, 1], [0, 1]), 12)
     (0.2, 0.25)
     """
-    fr = frame(net, filters)
+    ws = as_filters(net, filters)
+    a, b = as_tangents(net, rtol, a=a, b=b)
+    fr = frame(net, ws)
     eta_a, g_a = components(net, fr, a, "a", rtol)
     eta_b, g_b = components(net, fr, b, "b", rtol)
     out = eta_a * eta_b * fr.inverse_s
@@ -88,7 +90,9 @@ def horizontal_lift(net, filters, a, rtol=RTOL_TANGENT):
     >>> [h.round(12).tolist() for h in horizontal_lift(LCN((2, 1)), [[1, 0], [2]], [5, 4])]
     [[2.0, 2.0], [1.0]]
     """
-    fr = frame(net, filters)
+    ws = as_filters(net, filters)
+    (a,) = as_tangents(net, rtol, a=a)
+    fr = frame(net, ws)
     h = lifted(fr, *components(net, fr, a, "a", rtol))
     return [x.reshape(x.shape[:-1] + k) for x, k in zip(h, net.filter_shapes)]
 
@@ -119,12 +123,13 @@ def tangent_basis(net, filters):
     >>> tangent_basis(LCN((2, 2), strides=2), [[1, 2], [3, 1]]).shape
     (3, 4)
     """
-    fr = frame(net, filters)
+    fr = frame(net, as_filters(net, filters))
     return np.swapaxes(fr.left, -1, -2).reshape(
         (*fr.batch, net.dimension, *net.end_to_end_shape)
     )
 
 
+@quiet
 def riemannian_gradient(net, filters, loss):
     """The gradient K grad l(v) of the loss on M for the metric g_delta.
 
@@ -155,6 +160,11 @@ def riemannian_gradient(net, filters, loss):
     >>> riemannian_gradient(LCN((2, 1)), [[1, 0], [2]], loss).round(12).tolist()
     [10.0, -16.0]
     """
-    frame(net, filters)
-    v = end_to_end(net, filters)
-    return ntk_apply(net, filters, checked(loss, "gradient", v, v.shape))
+    ws = as_filters(net, filters)
+    shape = frame(net, ws).batch + net.end_to_end_shape
+    p = plan(net)
+    theta = p.pack(ws)
+    v = finite_result(p.product(theta), "the end-to-end filter").reshape(shape)
+    g = checked(loss, "gradient", v, shape)
+    _, out = p.there_and_back(theta, g.reshape(len(theta), -1))
+    return finite_result(out, "the result").reshape(shape)

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._core.checks import as_filters, as_invariants, as_real
+from ._core.checks import as_filters, as_invariants, as_real, as_tangents, finite_result, quiet
 from ._core.quadrature import NODES, WEIGHTS
+from ._core.scaling import offsets
 from ._core.tangent import RTOL_TANGENT, components, frame, gaps, polar
 from .errors import InputError
-from .invariants import invariants as _invariants
 
 __all__ = [
     "WarpedPoint",
@@ -47,6 +47,7 @@ class WarpedPoint(NamedTuple):
     invariants: np.ndarray
 
 
+@quiet
 def warped_coordinates(net, filters):
     """The coordinates t = |w_1|^2, u_i = w_i/|w_i| and the invariants of the filters.
 
@@ -74,8 +75,9 @@ def warped_coordinates(net, filters):
     >>> float(p.t), [u.tolist() for u in p.directions], p.invariants.tolist()
     (25.0, [[0.6, 0.8], [1.0]], [75.0])
     """
-    radii, units = polar(net, filters)
-    return WarpedPoint(radii[..., 0] ** 2, units, _invariants(net, filters))
+    radii, units = polar(net, as_filters(net, filters))
+    squares = finite_result(radii * radii, "a squared norm")
+    return WarpedPoint(squares[..., 0], units, np.diff(squares, axis=-1))
 
 
 def from_warped_coordinates(net, t, directions, invariants):
@@ -122,7 +124,7 @@ def from_warped_coordinates(net, t, directions, invariants):
         t = np.broadcast_to(t, batch)
     except ValueError:
         raise InputError(f"t: expected the batch shape {batch}, got {t.shape}") from None
-    sigma = np.concatenate([np.zeros((*batch, 1)), np.cumsum(delta, axis=-1)], axis=-1)
+    sigma = offsets(delta)
     squares = t[..., None] + sigma
     if (squares <= 0).any():
         raise InputError(
@@ -164,7 +166,9 @@ def warped_velocity(net, filters, a, rtol=RTOL_TANGENT):
     >>> round(float(dt), 12), [x.round(12).tolist() for x in du]
     (4.0, [[0.0, 2.0], [0.0]])
     """
-    fr = frame(net, filters)
+    ws = as_filters(net, filters)
+    (a,) = as_tangents(net, rtol, a=a)
+    fr = frame(net, ws)
     eta, g = components(net, fr, a, "a", rtol)
     return 2 * eta * fr.inverse_s, [x.reshape(x.shape[:-1] + k) for x, k in
                                     zip(g, net.filter_shapes)]
@@ -200,7 +204,7 @@ def distance_to_zero(net, filters):
     >>> round(distance_to_zero(LCN((2, 2)), [[3, 4], [0, 5]]) / 2**0.5, 12)
     5.0
     """
-    radii, _ = polar(net, filters)
+    radii, _ = polar(net, as_filters(net, filters))
     least = radii.min(axis=-1, keepdims=True)
     gap = gaps(radii)  # (sigma_i - min sigma) / least^2
     # In y = log of the smallest radius the integrand is analytic in |Im y| < pi/2 whatever the

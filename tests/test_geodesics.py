@@ -6,7 +6,6 @@ from scipy.integrate import solve_ivp
 
 import lcnlib
 from lcnlib import LCN, errors
-from lcnlib._core import quadrature as _quadrature
 from lcnlib.geodesics import geodesic, geodesic_filters
 from lcnlib.metric import horizontal_lift, inner, tangent_basis
 from lcnlib.warped import distance_to_zero, warped_coordinates
@@ -285,14 +284,6 @@ def test_the_fold_at_stride_one():
     a = lcnlib.jvp(net, w, [[[0], [-1]], [[0, 0]], [[0], [1]]])
     with pytest.raises(errors.FlowError, match="filters 0 and 2"):
         geodesic(net, w, a, 1.0)
-
-
-def test_quadrature_reaches_rounding():
-    """1/cosh has the nearest poles that are allowed, at i pi/2; its integral is known."""
-    edges = _quadrature.panel_edges(-4.0, 5.0)
-    found = _quadrature.cumulative(lambda z: 1 / np.cosh(z)[..., None], edges)[:, 0]
-    exact = 2 * (np.arctan(np.exp(edges)) - np.arctan(np.exp(-4.0)))
-    assert np.abs(found - exact).max() < 1e-15 * len(edges)
 
 
 def test_bad_input():

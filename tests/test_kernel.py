@@ -7,34 +7,9 @@ import pytest
 
 import lcnlib as lcn
 from lcnlib import LCN
-from lcnlib._core import fft as _fft
-from lcnlib._core import gram as _gram
-from lcnlib._core import plan as _spectral
 
 from . import exact
 from .cases import NAMED, random_nets
-
-
-@pytest.fixture(params=["dense", "fft", "nested"])
-def path(request, monkeypatch):
-    monkeypatch.setattr(_spectral, "DENSE_LIMIT", {"dense": 10**9}.get(request.param, 0))
-    monkeypatch.setattr(_fft, "STACK_LIMIT", {"nested": 0}.get(request.param, 10**9))
-    _spectral.plan.cache_clear()
-    yield request.param
-    _spectral.plan.cache_clear()
-
-
-@pytest.fixture(params=["table", "windows"])
-def build(request, monkeypatch):
-    monkeypatch.setattr(_gram, "GATHER_LIMIT", {"table": 10**9, "windows": 0}[request.param])
-
-
-@pytest.fixture(params=["batch", "one by one", "recursion"])
-def gram(request, monkeypatch):
-    monkeypatch.setattr(_gram, "PRODUCT_LIMIT", 10**9 if request.param == "batch" else 0)
-    monkeypatch.setattr(_gram, "SAVING", np.inf if request.param == "recursion" else 0)
-    monkeypatch.setattr(_gram, "STEP", 3)
-    return request.param
 
 
 def exact_jacobian(net, filters):
@@ -51,7 +26,7 @@ def exact_jacobian(net, filters):
 
 
 @pytest.mark.parametrize("net", random_nets(11, 2, limit=400), ids=str)
-def test_jacobian_is_exact_up_to_rounding(net, path, build):
+def test_jacobian_is_exact_up_to_rounding(net):
     filters = lcn.random_filters(net, 1)
     want = exact_jacobian(net, filters)
     j = lcn.jacobian(net, filters)
@@ -66,7 +41,7 @@ def test_jacobian_is_exact_up_to_rounding(net, path, build):
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_products_with_the_jacobian(name, path):
+def test_products_with_the_jacobian(name):
     net = NAMED[name]
     rng = np.random.default_rng(3)
     batch = (2, 3)
@@ -97,7 +72,7 @@ def test_products_with_the_jacobian(name, path):
 @pytest.mark.parametrize("net", [*NAMED.values(), LCN((9, 2, 6), (1, 3, 1)), LCN((30,) * 3, 2)],
                          ids=str)
 @pytest.mark.parametrize("batch", [(), (2,)])
-def test_kernel_matrix_on_every_path(net, batch, gram):
+def test_kernel_matrix_on_every_path(net, batch):
     filters = lcn.random_filters(net, 4, batch)
     j, k = lcn.jacobian(net, filters), lcn.ntk(net, filters)
     size = np.abs(k).max(axis=(-1, -2), keepdims=True)

@@ -8,8 +8,6 @@ from math import inf, sqrt
 import numpy as np
 
 from .._core.plan import plan
-from ..convolution import end_to_end
-from ..kernel import jacobians
 
 # Relative residuals below this are rounding: nothing is left to gain but a last step.
 ROUNDING = 1e-13
@@ -47,7 +45,7 @@ class Directions:
             if norm == 0.0:
                 return
             u /= norm
-        self.jacobian = jacobians(p, flat[None])[0]
+        self.jacobian = p.jacobian(flat[None])[0]
         self.product = self.jacobian.dot(flat) / net.depth  # Euler
         square = self.product.dot(self.product)
         if square > 0.0:
@@ -129,6 +127,6 @@ def isolation(at):
     that meet in one coefficient, the largest entry of mu(1, ..., 1).
     """
     net = at.net
-    meet = end_to_end(net, [np.ones(k) for k in net.filter_shapes]).max()
+    meet = plan(net).product(np.ones((1, net.n_parameters))).max()
     sigma = at.singular()[1][-1]
     return min(1 / sqrt(net.depth), 0.63 * sigma / (sqrt(meet) * net.depth))

@@ -1,47 +1,51 @@
-"""Gradient and Hessian of a quadratic loss in parameter space, from values of layers (S4, S14).
+"""Velocities -grad L of L = l o mu on packed filters (B, P), and the Hessian of a quadratic loss.
 
-L = l o mu with l(v) = 1/2 (v - v*)^T A (v - v*) has the Hessian J^T A J + (second derivatives of
-mu, paired with the gradient of l).  mu is linear in every layer, so the second part has no
-diagonal blocks, and its block of the layers i and j samples one correlation: of grad l with the
-product of all other layers, at the lags S_i a + S_j b.
+With l(v) = 1/2 (v - v*)^T A (v - v*) the Hessian is J^T A J + (second derivatives of mu, paired
+with the gradient of l).  mu is linear in every layer, so the second part has no diagonal blocks,
+and its block of the layers i and j samples one correlation: of grad l with the product of all
+other layers, at the lags S_i a + S_j b.
 """
 
 from itertools import combinations
 
 import numpy as np
 
-from ..kernel import jacobians
 from .plan import cofactor_values, plan
 
 # Arrays of this many complex values stay in a core's own cache.
 CHUNK = 1 << 13
 
 
-class QuadraticFlow:
-    """The velocity -grad L and the Hessian of L on packed filters (B, P)."""
+class LossFlow:
+    """The velocity for any loss; `slope` is its gradient, of v of shape (*batch, *k)."""
 
-    def __init__(self, net, loss):
-        self.net, self.plan, self.loss = net, plan(net), loss
-        self.target = loss.target.reshape(1, -1)
+    def __init__(self, net, slope, batch):
+        self.plan, self.slope = plan(net), slope
+        self.shape = (*batch, *net.end_to_end_shape)
+
+    def velocity(self, theta):
+        p = self.plan
+        w = p.spectra(theta)
+        c = cofactor_values(w)
+        v = p.mask(p.coefficients(c[-1] * w[-1])).reshape(self.shape)
+        g = np.asarray(self.slope(v), dtype=float).reshape(len(theta), -1)
+        return -p.pull_back(c, p.analyse(g))
+
+
+class QuadraticFlow:
+    """The velocity and the Hessian of a quadratic loss; any B."""
+
+    def __init__(self, net, target, weight):
+        self.plan, self.target, self.weight = plan(net), target.reshape(1, -1), weight
         self.goal = self.plan.analyse(self.target)
         self.rows = max(1, CHUNK // (net.depth * self.plan.n_values))
-        shape = net.end_to_end_shape
-        places = [
-            np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
-            for k, s in zip(net.filter_shapes, net.cumulative_strides)
-        ]
-        # Lags S_i a + S_j b of each pair of layers, as flat indices (|k_i|, |k_j|).
-        self.lags = {
-            (i, j): np.ravel_multi_index(places[i][:, :, None] + places[j][:, None, :], shape)
-            for i, j in combinations(range(net.depth), 2)
-        }
 
     def _slope(self, v_values):
         """Values of grad l from those of v."""
-        if self.loss.weight is None:
+        if self.weight is None:
             return v_values - self.goal  # v fits on the grid: no need to interpolate
         v = self.plan.coefficients(v_values)
-        return self.plan.analyse((v - self.target) @ self.loss.weight)
+        return self.plan.analyse((v - self.target) @ self.weight)
 
     def velocity(self, theta):
         rows = self.rows
@@ -60,9 +64,8 @@ class QuadraticFlow:
         return self.plan.pull_back(c, g)
 
     def hessian(self, theta):
-        p = self.plan
-        j = jacobians(p, theta)
-        a = self.loss.weight
+        p, a = self.plan, self.weight
+        j = p.jacobian(theta)
         out = j.transpose(0, 2, 1) @ (j if a is None else a @ j)
         w = p.spectra(theta)
         depth = len(w)
@@ -87,7 +90,7 @@ class QuadraticFlow:
         b, m = g.shape
         u = p.coefficients(np.stack(values).reshape(-1, m)).reshape(len(values), b, -1)
         for n, (i, k) in enumerate(combinations(range(depth), 2)):
-            block = u[n][:, self.lags[i, k]]
+            block = u[n][:, p.lags[i, k]]
             out[:, p.parts[i], p.parts[k]] += block
             out[:, p.parts[k], p.parts[i]] += block.transpose(0, 2, 1)
         return out

@@ -7,24 +7,42 @@ half of the last axis is kept, because the coefficients are real.  Arrays of val
 matrix products, `FFTPlan` by fast Fourier transforms; they have the same methods.
 """
 
-from functools import cached_property, lru_cache
+import os
+import sys
+from functools import cache, cached_property, lru_cache
+from itertools import combinations
 from math import prod
 
 import numpy as np
+import scipy
 
 # Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
 # round as little as it does (measured); longer sums would lose digits.
 DENSE_LIMIT = 160
+# From this many values on, transforms are shared out over the cores.
+SHARE_LIMIT = 1 << 16
+# Up to this many entries a table of indices builds the Jacobian in the fewest calls.
+GATHER_LIMIT = 1 << 14
+# Up to this many end-to-end coefficients one product for a whole batch of kernels is quickest.
+PRODUCT_LIMIT = 192
 
 
 @lru_cache(maxsize=128)
-def plan(net, kind=None):
-    """The plan of an architecture, made once; `kind` forces "dense" or "fft"."""
-    from .fft import FFTPlan  # it builds on this module
+def plan(net):
+    """The plan of an architecture, made once."""
+    return (DensePlan if prod(net.end_to_end_shape) <= DENSE_LIMIT else FFTPlan)(net)
 
-    if kind is None:
-        kind = "dense" if prod(net.end_to_end_shape) <= DENSE_LIMIT else "fft"
-    return {"dense": DensePlan, "fft": FFTPlan}[kind](net)
+
+@cache
+def cores():
+    """Cores to use: OMP_NUM_THREADS where it is set, as the libraries under NumPy do."""
+    if sys.platform == "emscripten":  # no threads in the browser
+        return 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if asked.isdigit() and int(asked):
+        return int(asked)
+    usable = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 def cofactor_values(w):
@@ -129,18 +147,71 @@ class Plan:
             columns.append(np.where(inside, flat + i * size, net.depth * size))
         return np.ascontiguousarray(np.concatenate(columns, axis=1))
 
+    @cached_property
+    def lags(self):
+        """{(i, j): S_i a + S_j b as flat indices (|k_i|, |k_j|)} for each pair of layers."""
+        net = self.net
+        places = [
+            np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
+            for k, s in zip(net.filter_shapes, net.cumulative_strides)
+        ]
+        return {
+            (i, j): np.ravel_multi_index(
+                places[i][:, :, None] + places[j][:, None, :], self.shape)
+            for i, j in combinations(range(net.depth), 2)
+        }
+
     def mask(self, v):
         """Set the unreachable coefficients of (..., |k|) to an exact zero, in place."""
         if self.support is not None:
             v[..., ~self.support] = 0.0
         return v
 
-    def cofactor_coefficients(self, c):
-        """Coefficients on the k-grid from the values (H, B, M) -> (H, B, |k|)."""
+    def cofactors(self, theta):
+        """Coefficients of the cofactors on the k-grid, (H, B, |k|)."""
+        c = cofactor_values(self.spectra(theta))
         depth, b, m = c.shape
         out = self.coefficients(c.reshape(depth * b, m)).reshape(depth, b, prod(self.shape))
         out *= self.cofactor_supports[:, None, :]
         return out
+
+    def jacobian(self, theta):
+        """Jacobians (B, |k|, P): column (i, j) is the cofactor c_i shifted by S_i j."""
+        c = self.cofactors(theta)
+        depth, b, n = c.shape
+        if b * n * self.offsets[-1] > GATHER_LIMIT:
+            return self._windows(c).transpose(0, 2, 1)
+        flat = np.zeros((b, depth * n + 1))  # the last entry stays zero
+        flat[:, :-1].reshape(b, depth, n)[...] = c.transpose(1, 0, 2)
+        return flat[:, self.jacobian_index] if b != 1 else flat[0][self.jacobian_index][None]
+
+    def _windows(self, c):
+        """Transposed Jacobians: row (i, j) is a window of c_i after a margin of zeros."""
+        b, net = c.shape[1], self.net
+        out = np.empty((b, self.offsets[-1], prod(self.shape)))
+        for ci, part, k, s in zip(c, self.parts, net.filter_shapes, net.cumulative_strides):
+            margin = tuple((m - 1) * d for m, d in zip(k, s))
+            padded = np.zeros((b, *(m + n for m, n in zip(margin, self.shape))))
+            padded[(slice(None), *(slice(m, None) for m in margin))] = ci.reshape(b, *self.shape)
+            first, *steps = padded.strides
+            offset = sum(m * t for m, t in zip(margin, steps))
+            back = tuple(-d * t for d, t in zip(s, steps))
+            view = np.ndarray((b, *k, *self.shape), float, padded, offset, (first, *back, *steps))
+            out[:, part].reshape(b, *k, *self.shape)[...] = view
+        return out
+
+    def kernel(self, j):
+        """K = J J^T, (B, |k|, |k|), exactly symmetric."""
+        b, n, _ = j.shape
+        if n <= PRODUCT_LIMIT and b != 1:
+            k = j @ j.transpose(0, 2, 1)
+            k += k.transpose(0, 2, 1).copy()
+            k *= 0.5
+            return k
+        k = np.empty((b, n, n))
+        for one, out in zip(j, k):
+            np.matmul(one, one.T, out=out)  # one symmetric rank-k update: exactly symmetric
+        return k
 
     def product(self, theta):
         """End-to-end filters (B, |k|) of packed filters (B, P)."""
@@ -160,12 +231,13 @@ class Plan:
         """dmu(theta)^T g, (B, P), for g of shape (B, |k|)."""
         return self.pull_back(cofactor_values(self.spectra(theta)), self.analyse(g))
 
-    def ntk_apply(self, theta, g):
-        """K g, (B, |k|)."""
+    def there_and_back(self, theta, g):
+        """dmu(theta)^T g, (B, P), and dmu of that, K g, (B, |k|)."""
         c = cofactor_values(self.spectra(theta))
-        t = self.spectra(self.pull_back(c.copy(), self.analyse(g)))
+        back = self.pull_back(c.copy(), self.analyse(g))
+        t = self.spectra(back)
         t *= c
-        return self.mask(self.coefficients(t.sum(axis=0)))
+        return back, self.mask(self.coefficients(t.sum(axis=0)))
 
     def pull_back(self, c, g):
         """All T_i^T g from the values of the cofactors (overwritten) and of g."""
@@ -256,3 +328,53 @@ class DensePlan(Plan):
 def _symmetric_fraction(phase, common):
     """phase / common moved into (-1/2, 1/2], where cos and sin lose nothing."""
     return np.where(2 * phase > common, phase - common, phase) / common
+
+
+class FFTPlan(Plan):
+    """Evaluation and interpolation by real fast Fourier transforms; for large filters."""
+
+    def __init__(self, net):
+        super().__init__(net)
+        self.grid = tuple(scipy.fft.next_fast_len(n, real=True) for n in self.shape)
+        self.half = self.grid[:-1] + (self.grid[-1] // 2 + 1,)
+        self.axes = tuple(range(-net.ndim, 0))
+        self.n_values = prod(self.half)
+        self.crop = tuple(slice(0, n) for n in self.shape)
+        self.lattice = [
+            tuple(slice(0, (n - 1) * d + 1, d) for n, d in zip(k, s))
+            for k, s in zip(net.filter_shapes, net.cumulative_strides)
+        ]
+
+    def _forward(self, a):
+        """Real transforms of (..., *k), all in one call."""
+        workers = cores() if a.size > SHARE_LIMIT else 1
+        out = scipy.fft.rfftn(a, self.grid, axes=self.axes, workers=workers)
+        return out.reshape(*a.shape[: a.ndim - len(self.grid)], self.n_values)
+
+    def _backward(self, values):
+        values = values.reshape(*values.shape[:-1], *self.half)
+        workers = cores() if values.size > SHARE_LIMIT else 1
+        return scipy.fft.irfftn(
+            values, self.grid, axes=self.axes, workers=workers, overwrite_x=True)
+
+    def spectra(self, theta):
+        depth, b = self.net.depth, len(theta)
+        stuffed = np.zeros((depth, b, *self.shape))
+        for i, (p, k) in enumerate(zip(self.parts, self.net.filter_shapes)):
+            stuffed[(i, slice(None), *self.lattice[i])] = theta[:, p].reshape(b, *k)
+        return self._forward(stuffed)
+
+    def analyse(self, v):
+        return self._forward(v.reshape(-1, *self.shape))
+
+    def coefficients(self, values):
+        full = self._backward(values)
+        return full[(slice(None), *self.crop)].reshape(len(values), -1)
+
+    def samples(self, values):
+        full = self._backward(values)
+        b = values.shape[1]
+        out = np.empty((b, self.offsets[-1]))
+        for i, p in enumerate(self.parts):
+            out[:, p] = full[(i, slice(None), *self.lattice[i])].reshape(b, self.sizes[i])
+        return out

@@ -1,8 +1,9 @@
-"""What both flows share: checked times and losses, the solver, progress, rest."""
+"""What both flows share: checked times and losses, the solver, its tolerances, progress, rest."""
 
 import sys
 import time as clock
 import warnings
+from functools import partial
 from math import inf, sqrt
 from numbers import Real
 
@@ -11,6 +12,22 @@ import scipy
 
 from ..errors import FlowError, InputError
 from .checks import as_real, check_fraction
+
+# The default atol, in rtol times the size of the filter: what an entry that passes through zero
+# is measured by.
+FOLLOWING = 1e-3
+# The solver gets other tolerances when a size has shrunk to this fraction, or grown so many times:
+# too small a size costs steps only, too large a one costs digits.
+SHRUNK, GROWN = 0.1, 1e6
+# A filter of less than this fraction of the largest is about to vanish.
+LEAST_RATIO = 1e-9
+# Below this nothing is resolved any more; squares of numbers above it are in range.
+LEAST_SIZE = 1e-153
+# Above so many numbers in one flow LSODA's matrices cost more than explicit steps.
+LARGE = 2000
+# So many steps in a row that do not move the time are the end of a flow.
+STUCK = 20
+METHODS = ("LSODA", "DOP853", "RK45", "RK23", "Radau", "BDF")
 
 
 def as_times(t):
@@ -26,10 +43,18 @@ def as_times(t):
 
 
 def check_tolerances(rtol, atol):
-    """InputError unless 0 < rtol < 1 and 0 <= atol, both numbers."""
+    """InputError unless 0 < rtol < 1, and atol is None or a number >= 0."""
     check_fraction(rtol)
-    if not (isinstance(atol, Real) and 0 <= atol < inf):
-        raise InputError(f"atol: expected a number >= 0, got {atol!r}")
+    if not (atol is None or (isinstance(atol, Real) and 0 <= atol < inf)):
+        raise InputError(
+            f"atol: expected a number >= 0, or None for one that follows the state, got {atol!r}"
+        )
+
+
+def slope_of(loss):
+    """The loss's gradient as a function of v, without checks where the loss is one of ours."""
+    unchecked = getattr(getattr(type(loss), "gradient", None), "unchecked", None)
+    return loss.gradient if unchecked is None else partial(unchecked, loss)
 
 
 def check_loss(loss, v, batch):
@@ -54,49 +79,148 @@ def checked(loss, name, v, shape):
     return got
 
 
-def integrate(rhs, y0, t, *, n_flows, method, rtol, atol, progress=False, **options):
-    """`solve_ivp` from t[0], reported at t: states (T, n), evaluations, message.
+def layer_sizes(p, theta):
+    """For each number of theta (B, P) the size that its error is measured by, (B, P).
+
+    That of its filter; but next to a far larger filter, one of almost no size is about to vanish.
+    """
+    ends = np.asarray(p.offsets[:-1])
+    top = np.maximum(np.abs(theta).max(axis=1, keepdims=True, initial=0.0), LEAST_SIZE)
+    norms = top * np.sqrt(np.add.reduceat((theta / top) ** 2, ends, axis=1))
+    norms = np.maximum(norms, LEAST_RATIO * norms.max(axis=1, keepdims=True))
+    return np.repeat(np.maximum(norms, LEAST_SIZE), p.sizes, axis=1)
+
+
+def whole_size(v):
+    """The same for end-to-end filters: the norm of each, (B, |k|)."""
+    top = np.maximum(np.abs(v).max(axis=1, keepdims=True), LEAST_SIZE)
+    norm = top * np.sqrt(((v / top) ** 2).sum(axis=1, keepdims=True))
+    return np.broadcast_to(np.maximum(norm, LEAST_SIZE), v.shape)
+
+
+def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, progress=False, event=None,
+              **options):
+    """States (T, B, N) at the times t, evaluations, message, by a method of `solve_ivp`.
 
     The tolerances are those wanted of the reported states.  A solver controls each step by itself,
-    and averages over all flows: it gets a tenth of them, over the square root of `n_flows`.
+    and averages over all flows: it gets a tenth of them, over the square root of B.  Without an
+    `atol` it follows the state: `sizes` (B, N) -> (B, N) says by what each number is measured, and
+    the solver starts anew with other tolerances when one of these has changed much.
+
+    Parameters
+    ----------
+    rhs, hessian : functions (time, (B, N)) -> (B, N), and (B, N) -> (B, N, N)
+    event : function (time, (B, N)), optional
+        Called at the start and at the end of each step; to stop, it raises.
     """
-    scale = 0.1 / sqrt(max(1, n_flows))
-    rtol, atol = max(rtol * scale, 100 * np.finfo(float).eps), atol * scale
-    if len(t) == 1:
-        return y0[None].copy(), 0, "One time only: nothing to integrate."
+    b, n = y0.shape
+    out = np.empty((len(t), b, n))
+    out[0] = y0
+    if len(t) == 1 or b == 0:
+        return out, 0, "One time only: nothing to integrate."
+    if method is None:
+        method = "LSODA" if n <= LARGE else "DOP853"
+    solver_class = _solver_class(method)
+    scale = 0.1 / sqrt(b)
+    rtol = max(rtol * scale, 100 * np.finfo(float).eps)
     show = progress_of(progress, t)
-    reached = t[0]
+    lsoda = solver_class is scipy.integrate.LSODA
+    if lsoda and b > 1 and not {"lband", "uband", "jac"} & set(options):
+        options = {"lband": n - 1, "uband": n - 1, **options}  # flows do not meet
+        if hessian is not None:
+            options["jac"] = lambda _, y: -_in_bands(hessian(y.reshape(b, n)))
+    elif hessian is not None and b == 1 and method in ("LSODA", "Radau", "BDF"):
+        options = {"jac": lambda _, y: -hessian(y[None])[0], **options}
+    finite = True
 
-    def tracked(time, y):
-        nonlocal reached
-        reached = max(reached, time)
-        if show is not None:
-            show(time)
-        return rhs(time, y)
+    def slopes(time, y):
+        nonlocal finite
+        out = np.asarray(rhs(t[0] + time, y.reshape(b, n))).reshape(-1)
+        fine = np.isfinite(out).all()
+        finite = finite and bool(fine)
+        if lsoda and not fine:  # it does not look: show it something that it will not take
+            out = np.full_like(y, 1e30 * (1.0 + np.abs(np.nan_to_num(y)).max()))
+        return out
 
+    times = t - t[0]  # counted from the start, where small steps may be needed
+
+    def begin(now, y):
+        old = sizes(y.reshape(b, n)) if atol is None else None
+        tolerance = atol * scale if old is None else (FOLLOWING * rtol * old).reshape(-1)
+        return old, solver_class(slopes, now, y, times[-1], rtol=rtol, atol=tolerance, **options)
+
+    done, evaluations, stuck = 1, 0, 0
     # A trial step may overflow; the solver then takes a smaller one.
-    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+    with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("error", message="The following arguments have no effect")
+        warnings.filterwarnings("ignore", message="lsoda")
+        if event is not None:
+            event(t[0], y0)
         try:
-            sol = scipy.integrate.solve_ivp(
-                tracked, (t[0], t[-1]), y0, t_eval=t, method=method, rtol=rtol, atol=atol,
-                **options,
-            )
-        except UserWarning as unused:
+            old, solver = begin(0.0, y0.reshape(-1))
+        except (UserWarning, TypeError, ValueError) as unused:
             raise InputError(
                 f"options: expected options of the method {method!r} of "
                 f"scipy.integrate.solve_ivp, got {str(unused).rsplit(': ')[-1]}"
             ) from None
-    if not sol.success or sol.y.shape[1] != len(t) or not np.isfinite(sol.y).all():
-        raise FlowError(
-            f"the flow cannot be continued past t = {reached:.6g} ({sol.message}); expected "
-            f"to reach t = {t[-1]:.6g}. Either it blows up there (is the loss bounded below?) "
-            "or it is stiff: end earlier, or try method='Radau' or a larger rtol",
-            time=reached,
-        )
+        while done < len(t):
+            finite = True
+            message = solver.step()
+            time, y = t[0] + solver.t, solver.y.reshape(b, n)
+            moved = solver.t_old is not None and solver.t - solver.t_old > 1e-15 * solver.t
+            stuck = 0 if moved else stuck + 1
+            if solver.status == "failed" or stuck > STUCK or not np.isfinite(y).all():
+                time = time if solver.t_old is None else t[0] + solver.t_old
+                why = message or "the steps become too small"
+                hint = "" if finite else "; the velocity is not finite there: look at the gradient"
+                raise FlowError(
+                    f"the flow cannot be continued past t = {time:.6g} ({why}{hint}); expected "
+                    f"to reach t = {t[-1]:.6g}. Either it blows up there (is the loss bounded "
+                    "below?) or it is stiff: end earlier, or try method='Radau' or a larger rtol",
+                    time=time,
+                )
+            if show is not None:
+                show(time)
+            if event is not None:
+                event(time, y)
+            last = done
+            while done < len(t) and times[done] <= solver.t:
+                done += 1
+            if done > last:
+                between = solver.dense_output()(times[last:done])
+                out[last:done] = between.T.reshape(-1, b, n)
+            if done < len(t) and old is not None:
+                ratio = sizes(y) / old
+                if ratio.min() < SHRUNK or ratio.max() > GROWN:
+                    evaluations += solver.nfev
+                    options.pop("first_step", None)
+                    old, solver = begin(solver.t, solver.y.copy())
     if show is not None:
         show(t[-1], True)
-    return sol.y.T, int(sol.nfev), sol.message
+    message = "The solver successfully reached the end of the integration interval."
+    return out, evaluations + solver.nfev, message
+
+
+def _solver_class(method):
+    """The class behind a method of `solve_ivp`."""
+    if isinstance(method, str) and method in METHODS:
+        return getattr(scipy.integrate, method)
+    if isinstance(method, type) and issubclass(method, scipy.integrate.OdeSolver):
+        return method
+    raise InputError(
+        f"method: expected one of {', '.join(METHODS)} or a subclass of scipy.integrate.OdeSolver, "
+        f"got {method!r}"
+    )
+
+
+def _in_bands(h):
+    """Symmetric blocks (B, N, N) on the diagonal, as the solver wants bands."""
+    b, n, _ = h.shape
+    out = np.zeros((2 * n - 1, b * n))
+    i, j = np.indices((n, n))
+    columns = j + n * np.arange(b)[:, None, None]
+    out[np.broadcast_to(i - j + n - 1, h.shape), columns] = h
+    return out
 
 
 def progress_of(progress, t):

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
-from ..invariants import _norm
-from ..kernel import jacobian
-from .checks import as_end_to_end, as_filters, check_fraction
+from .plan import plan
+from .scaling import layer_norms
 
 EPS = np.finfo(float).eps
 # Largest part of a tangent vector that may point out of the tangent space: far above rounding,
@@ -48,10 +47,9 @@ class Frame(NamedTuple):
         return least[..., 0] ** 2 / ((least / self.radii) ** 2).sum(axis=-1)
 
 
-def polar(net, filters):
-    """Checked filters as radii (*batch, H) and norm-one filters (*batch, *k_i)."""
-    ws = as_filters(net, filters)
-    radii = np.stack([_norm(w, net.ndim) for w in ws], axis=-1)
+def polar(net, ws):
+    """Radii (*batch, H) and norm-one filters (*batch, *k_i)."""
+    radii = layer_norms(ws, net.ndim)
     if not radii.all():
         layer = int(np.argwhere(radii == 0)[0][-1])
         raise ZeroFilterError(
@@ -73,11 +71,13 @@ def gaps(radii):
     return np.where(ratio - 1 <= 8 * EPS, 0.0, (ratio - 1) * (ratio + 1))
 
 
-def frame(net, filters):
-    """The tangent space at `filters`; SingularPointError where dmu drops rank."""
-    radii, units = polar(net, filters)
+def frame(net, ws):
+    """The tangent space at the filters; SingularPointError where dmu drops rank."""
+    radii, units = polar(net, ws)
     batch = radii.shape[:-1]
-    u, s, vt = np.linalg.svd(jacobian(net, units), full_matrices=False)
+    p = plan(net)
+    j = p.jacobian(p.pack(units))
+    u, s, vt = np.linalg.svd(j.reshape(batch + j.shape[1:]), full_matrices=False)
     dim = net.dimension
     tol = EPS * max(u.shape[-2], vt.shape[-1])
     ratio = s[..., dim - 1] / s[..., 0]
@@ -92,13 +92,11 @@ def frame(net, filters):
     return Frame(batch, radii, units, u[..., :dim], s[..., :dim], vt[..., :dim, :])
 
 
-def components(net, fr, a, name, rtol=RTOL_TANGENT):
-    """(eta, g) of the tangent vector `a`, whose leading axes broadcast against the batch.
+def components(net, fr, a, name, rtol):
+    """(eta, g) of the tangent vector `a` (*lead, *k); `lead` broadcasts against the batch.
 
     Returns eta, shape (*lead,), and g, a list of H arrays of shape (*lead, |k_i|).
     """
-    a = as_end_to_end(net, a, name)
-    check_fraction(rtol)
     a = a.reshape((*a.shape[: a.ndim - net.ndim], fr.left.shape[-2]))
     try:
         np.broadcast_shapes(a.shape[:-1], fr.batch)
