@@ -12,7 +12,7 @@ const det = ([p, q]) => p[0] * q[1] - p[1] * q[0];
 const aim = ({ target: [x, y], level }) => [(level - y) / 2, x, (level + y) / 2];
 
 function run(state) {
-  const flow = lcn.gradient_flow(net, lcn.QuadraticLoss(aim(state)), [state.first, state.second], TIMES, 1e-7);
+  const flow = lcn.gradient_flow(net, lcn.QuadraticLoss(aim(state)), [state.first, state.second], TIMES, 1e-7, true);
   const d = flow.filters.map(det), turns = [];
   for (let i = 1; i <= N; i++)
     if (d[i - 1] * d[i] < 0) turns.push(TIMES[i - 1] + TIME / N * d[i - 1] / (d[i - 1] - d[i]));

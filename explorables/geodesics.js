@@ -8,7 +8,7 @@ const net = lcn.LCN([2, 1]), N = 90, LONG = 3;
 // The geodesic with this velocity at s = 0 … LONG, up to where a filter vanishes.
 function shoot(start, velocity, delta) {
   const s = Array.from({ length: N + 1 }, (_, i) => LONG * i / N);
-  const w = lcn.geodesic_filters(net, lcn.lift(net, start, [delta]), velocity, s, 1e-7);
+  const w = lcn.geodesic_filters(net, lcn.lift(net, start, [delta]), velocity, s, 1e-7, true);
   // There v = 0: w2 changes its sign, or w1 turns by a half turn at once.
   const zero = w.findIndex((x, i) => i > 0 && (x[1][0] <= 1e-6 || lcn.dot(x[0], w[i - 1][0]) <= 0));
   const filters = zero < 0 ? w : w.slice(0, zero);
@@ -19,6 +19,9 @@ const velocity = ({ start, tip }) => {
   const a = lcn.plus(tip, start, -1);
   return lcn.norm(a) < 1e-3 ? [1e-3, 0] : a;
 };
+
+const own = (state, stage) => stage.memo("own", [state.start, state.tip, state.delta],
+  () => shoot(state.start, velocity(state), state.delta));
 
 function build(stage) {
   const plane = stage.panel({ label: "The plane of filters", x: [-2.5, 2.5], y: [-2, 2], xlabel: "v₀", ylabel: "v₁" });
@@ -32,7 +35,7 @@ function build(stage) {
   stage.check({ key: "fan", label: "a fan of them" });
   return state => {
     const { start, tip, delta } = state, mine = look(delta), a = velocity(state);
-    const way = shoot(start, a, delta), w = lcn.lift(net, start, [delta]), K = lcn.ntk(net, w);
+    const way = own(state, stage), w = lcn.lift(net, start, [delta]), K = lcn.ntk(net, w);
     const fan = state.fan ? stage.memo("fan", [start, tip, delta], () => {
       const size = Math.sqrt(lcn.inner(net, w, a, a));
       return lcn.ellipse(K, [0, 0], size, 25).slice(1).map(b => shoot(start, b, delta));
@@ -57,8 +60,8 @@ function build(stage) {
   };
 }
 
-function words(state) {
-  const { start, delta } = state, a = velocity(state), way = shoot(start, a, delta);
+function words(state, stage) {
+  const { start, delta } = state, a = velocity(state), way = own(state, stage);
   const speed = Math.sqrt(lcn.inner(net, lcn.lift(net, start, [delta]), a, a));
   const name = delta < 0 ? "funnel" : delta > 0 ? "bowl" : "cone";
   const end = way.ends === null ? `at s = 1 it is at ${vector(way.v[N / 3], 3)}`

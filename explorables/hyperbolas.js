@@ -9,7 +9,7 @@ const points = path => path.map(w => [w[0][0], w[1][0]]);
 
 function runs({ start, target, step }) {
   const loss = lcn.QuadraticLoss([target]), n = Math.ceil(TIME / step - 1e-9);
-  return { flow: lcn.gradient_flow(net, loss, weights(start), TIMES, 1e-7),
+  return { flow: lcn.gradient_flow(net, loss, weights(start), TIMES, 1e-7, true),
     steps: lcn.gradient_descent(net, loss, weights(start), step, n) };
 }
 
@@ -31,11 +31,12 @@ function build(stage) {
   plane.handle({ key: "start", name: "start of the weights" });
   stage.slider({ key: "step", label: "step size", min: -2, max: 0, step: 0.02, to: Math.log10, from: p => +(10 ** p).toPrecision(3), text: x => number(x, 3) });
   stage.slider({ key: "target", label: "target", min: -2, max: 2, step: 0.1, text: x => number(x, 1), from: x => +x.toFixed(1) });
+  const levels = [-3, -1.5, 0, 1.5, 3].map(d => [d, hyperbola(d)]);
   return state => {
     const { flow, steps } = stage.memo("runs", [state.start, state.target, state.step], () => runs(state));
     const delta = flow.invariants[0][0];
     plane.frame(() => {
-      [-3, -1.5, 0, 1.5, 3].forEach(d => plane.line(`h${d}`, hyperbola(d), { ...look(d), width: 1, opacity: 0.5 }));
+      levels.forEach(([d, points]) => plane.line(`h${d}`, points, { ...look(d), width: 1, opacity: 0.5 }));
       plane.line("mine", hyperbola(delta), { ...look(delta), width: 1.5 });
       const t = state.target, goal = [];
       for (const sign of [1, -1]) {
@@ -49,7 +50,7 @@ function build(stage) {
       plane.line("flow", points(flow.filters), { role: look(delta).role, width: 4 });
       const way = points(steps.filters);
       plane.line("descent", way, { width: 1 });
-      way.slice(0, 60).forEach((p, i) => plane.dot(`step${i}`, p, { fill: "paper", r: 3.5 }));
+      plane.dots("steps", way.slice(0, 100), { fill: "paper", r: 3.5 });
       plane.legend([{ words: "flow", role: look(delta).role, width: 4 }, { words: "descent", width: 1 }, { words: "w₁w₂ = target", role: "target", width: 3 }]);
     });
     drift.frame(() => {
@@ -57,7 +58,7 @@ function build(stage) {
       drift.line("flow", flow.t.map((t, i) => [t, flow.invariants[i][0]]), { role: look(delta).role, width: 4 });
       const way = steps.invariants.map((d, i) => [i * state.step, d[0]]);
       drift.line("descent", way, { width: 1 });
-      way.slice(0, 60).forEach((p, i) => drift.dot(`step${i}`, p, { fill: "paper", r: 3.5 }));
+      drift.dots("steps", way.slice(0, 100), { fill: "paper", r: 3.5 });
     });
   };
 }

@@ -309,13 +309,29 @@ function unpacked(net, y) {
   return net.filter_shapes.map(k => y.slice(at, at += k));
 }
 
-// Reported at the increasing times t, which start with t[0].
-export function gradient_flow(net, loss, filters, t, rtol = 1e-7) {
-  const velocity = y => {
+// The velocity of packed filters; two layers, which are drawn at every frame, without detours.
+function velocity(net, loss) {
+  if (net.depth !== 2) return y => {
     const w = unpacked(net, y);
     return times(-1, packed(vjp(net, w, loss.gradient(end_to_end(net, w)))));
   };
-  const path = integrate(velocity, packed(filters), t, rtol).map(y => unpacked(net, y));
+  const [k1, k2] = net.filter_shapes, s = net.cumulative_strides[1];
+  return y => {
+    const v = Array(net.end_to_end_shape).fill(0), out = Array(k1 + k2).fill(0);
+    for (let j = 0; j < k2; j++) for (let i = 0; i < k1; i++) v[i + j * s] += y[i] * y[k1 + j];
+    const g = loss.gradient(v);
+    for (let j = 0; j < k2; j++) for (let i = 0; i < k1; i++) {
+      out[i] -= y[k1 + j] * g[i + j * s];
+      out[k1 + j] -= y[i] * g[i + j * s];
+    }
+    return out;
+  };
+}
+
+// Reported at the increasing times t, which start with t[0]; `smooth` as in `integrate`.
+export function gradient_flow(net, loss, filters, t, rtol = 1e-7, smooth = false) {
+  const path = integrate(velocity(net, loss), packed(filters), t, rtol, 1e-3 * rtol, smooth)
+    .map(y => unpacked(net, y));
   const v = path.map(w => end_to_end(net, w));
   return { t, filters: path, end_to_end: v, loss: v.map(loss.value),
     invariants: path.map(w => invariants(net, w)) };
@@ -342,7 +358,9 @@ const E = [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 
 
 // States at the times t of y' = f(y), y(t[0]) = y. Where the flow comes to rest the explicit pair
 // may take no step longer than the fastest mode allows; there a linearly implicit one takes over.
-export function integrate(f, y, t, rtol = 1e-7, atol = 1e-3 * rtol) {
+// Each time but the first ends a step; when it need only be `smooth`, for a drawing, the last one
+// does, and the others are interpolated.
+export function integrate(f, y, t, rtol = 1e-7, atol = 1e-3 * rtol, smooth = false) {
   const out = [y], n = y.length;
   const measure = (err, a, b) => {
     let s = 0;
@@ -353,14 +371,18 @@ export function integrate(f, y, t, rtol = 1e-7, atol = 1e-3 * rtol) {
     return Math.sqrt(s / n);
   };
   let now = t[0], k0 = f(y), h = 0.01 * (norm(y) + atol) / (norm(k0) + 1e-300), implicit = false;
-  for (let m = 1; m < t.length; m++) {
-    for (let step = 0; now < t[m] && step < 20000; step++) {
-      const last = h >= t[m] - now, d = last ? t[m] - now : h;
+  for (let m = 1; m < t.length;) {
+    const goal = smooth ? t[t.length - 1] : t[m];
+    for (let step = 0; now < goal && step < 20000; step++) {
+      const last = h >= goal - now, d = last ? goal - now : h;
       const { z, k, error, stiff } = implicit ? rosenbrock(f, y, k0, d) : explicit(f, y, k0, d);
       const e = measure(error, y, z), order = implicit ? 3 : 5;
       const factor = Math.min(5, Math.max(0.2, 0.9 * (e + 1e-12) ** (-1 / order)));
       if (e <= 1) {
-        now = last ? t[m] : now + d;
+        const next = last ? goal : now + d;
+        for (; smooth && m < t.length - 1 && t[m] < next; m++)
+          out.push(hermite((t[m] - now) / d, d, y, k0, z, k));
+        now = next;
         y = z;
         k0 = k;
         if (!last || factor < 1) h = d * factor;
@@ -374,8 +396,16 @@ export function integrate(f, y, t, rtol = 1e-7, atol = 1e-3 * rtol) {
       }
     }
     out.push(y);
+    m = smooth ? t.length : m + 1;
   }
+  while (out.length < t.length) out.push(y); // equal times at the end
   return out;
+}
+
+// The cubic with these values and slopes at the ends of a step of length h.
+function hermite(x, h, y0, k0, y1, k1) {
+  const a = (1 + 2 * x) * (1 - x) ** 2, b = h * x * (1 - x) ** 2, c = x * x * (3 - 2 * x), d = h * x * x * (x - 1);
+  return y0.map((y, i) => a * y + b * k0[i] + c * y1[i] + d * k1[i]);
 }
 
 function explicit(f, y, k0, h) {
@@ -439,7 +469,7 @@ export const inner = (net, filters, a, b) =>
 
 // Two layers: filters along the geodesic from v with velocity a, on the surface of constant δ,
 // at the increasing parameters s from s[0] = 0. It ends where a filter vanishes.
-export function geodesic_filters(net, filters, a, s, rtol = 1e-8) {
+export function geodesic_filters(net, filters, a, s, rtol = 1e-8, smooth = false) {
   const n1 = net.filter_shapes[0], n = net.n_parameters;
   const f = y => { // the acceleration is normal to the surface |w2|² - |w1|² = δ
     let size = 0, bend = 0;
@@ -452,7 +482,7 @@ export function geodesic_filters(net, filters, a, s, rtol = 1e-8) {
     return out;
   };
   const start = [...packed(filters), ...packed(horizontal_lift(net, filters, a))];
-  return integrate(f, start, s, rtol).map(y => unpacked(net, y.slice(0, n)));
+  return integrate(f, start, s, rtol, 1e-3 * rtol, smooth).map(y => unpacked(net, y.slice(0, n)));
 }
 
 export const geodesic = (net, filters, a, s, rtol = 1e-8) =>

@@ -6,16 +6,17 @@ import { surface, view, weightAxes } from "./surface.js";
 const net = lcn.LCN([2, 1]), TIMES = Array.from({ length: 91 }, (_, i) => 6 * (i / 90) ** 2);
 const WAYS = [-3, 0, 3], DISC = 0.2;
 
-function run({ start, target }, delta, t) {
-  return lcn.gradient_flow(net, lcn.QuadraticLoss(target), lcn.lift(net, start, [delta]), t, 1e-6);
+function run({ start, target }, delta, t, rtol) {
+  const loss = lcn.QuadraticLoss(target);
+  return lcn.gradient_flow(net, loss, lcn.lift(net, start, [delta]), t, rtol, true);
 }
 
-function now(state) {
-  const flow = run(state, state.delta, [0, Math.max(state.time, 1e-9)]), w = flow.filters[1];
+const now = (state, stage) => stage.memo("now", [state.start, state.target, state.delta, state.time], () => {
+  const flow = run(state, state.delta, [0, Math.max(state.time, 1e-9)], 1e-6), w = flow.filters[1];
   const gradient = lcn.plus(flow.end_to_end[1], state.target, -1), K = lcn.ntk(net, w);
   return { w, v: flow.end_to_end[1], loss: flow.loss[1], K, gradient,
     velocity: K.map(row => -lcn.dot(row, gradient)) };
-}
+});
 
 function build(stage) {
   const outside = stage.panel({ label: "Outside: the plane of filters", x: [-2, 3], y: [-1.6, 2.4],
@@ -29,11 +30,14 @@ function build(stage) {
   outside.handle({ key: "start", name: "start of v", set: p => ({ start: lcn.norm(p) < 0.05 ? [0.05, 0] : p }) });
   outside.handle({ key: "target", name: "target", shape: "star", role: "target" });
 
-  const first = stage.first;
+  const first = stage.first, point = w => view([...w[0], w[1][0]]);
   return state => {
-    const { start, target, delta } = state, at = now(state), mine = look(delta);
-    const ways = stage.memo("ways", [start, target], () => WAYS.map(d => run(state, d, TIMES)));
-    const way = stage.memo("way", [start, target, delta], () => run(state, delta, TIMES));
+    const { start, target, delta } = state, at = now(state, stage), mine = look(delta);
+    const ways = stage.memo("ways", [start, target], () => WAYS.map(d => run(state, d, TIMES, 1e-4)));
+    const way = stage.memo("way", [start, target, delta], () => {
+      const flow = WAYS.includes(delta) ? ways[WAYS.indexOf(delta)] : run(state, delta, TIMES, 1e-4);
+      return { ...flow, inside: flow.filters.map(point) };
+    });
     const passed = way.t.filter(t => t < state.time).length;
     const walked = [...way.end_to_end.slice(0, passed), at.v];
     outside.frame(() => {
@@ -63,11 +67,10 @@ function build(stage) {
       if (String(target) === String(first.target)) outside.text("hint", target, "drag the star", { dx: 20, dy: 5 });
     });
     inside.frame(() => {
-      const point = w => view([...w[0], w[1][0]]);
       inside.line("surface", stage.memo("surface", delta, () => surface(delta)), { role: "metric", width: 0.7 });
       weightAxes(inside);
-      inside.line("way", way.filters.map(point), { ...mine, width: 1.5 });
-      inside.line("walked", [...way.filters.slice(0, passed), at.w].map(point), { role: mine.role, width: 4 });
+      inside.line("way", way.inside, { ...mine, width: 1.5 });
+      inside.line("walked", [...way.inside.slice(0, passed), point(at.w)], { role: mine.role, width: 4 });
       const { values, vectors } = lcn.eigh(at.K);
       const [p, q] = vectors.map((u, i) => lcn.horizontal_lift(net, at.w, lcn.times(Math.sqrt(values[i]), u)).flat());
       inside.line("disc", Array.from({ length: 41 }, (_, i) => {
@@ -79,8 +82,8 @@ function build(stage) {
   };
 }
 
-function words(state) {
-  const { v, loss, K } = now(state), [short, long] = lcn.eigh(K).values.map(x => DISC * Math.sqrt(x));
+function words(state, stage) {
+  const { v, loss, K } = now(state, stage), [short, long] = lcn.eigh(K).values.map(x => DISC * Math.sqrt(x));
   return `Time ${number(state.time)}, δ = ${number(state.delta, 1)}: the filter is at ${vector(v, 3)}, the loss is ` +
     `${number(loss, 3)}. The disc of radius ${DISC} on the surface has become an ellipse with half-axes ` +
     `${number(long)} and ${number(short)}.`;

@@ -76,10 +76,10 @@ function build(stage) {
     wave.frame(() => {
       wave.line("zero", [[-0.5, 0], [16.5, 0]], { width: 1, opacity: 0.5 });
       wave.line("in", state.signal.map((y, i) => [i, y]), { role: "metric", width: 1.5 });
-      state.signal.forEach((y, i) => wave.dot(`in${i}`, [i, y], { role: "metric", r: 3 }));
+      wave.dots("ins", state.signal.map((y, i) => [i, y]), { role: "metric", fill: "metric", r: 3 });
       const middle = (v.length - 1) / 2;
       wave.line("out", output.map((y, n) => [n * s + middle, y]), { width: 2 });
-      output.forEach((y, n) => wave.dot(`out${n}`, [n * s + middle, y], { fill: "currentColor", r: 4 }));
+      wave.dots("outs", output.map((y, n) => [n * s + middle, y]), { fill: "currentColor", r: 4 });
       wave.legend([{ words: "input: draw in it", role: "metric" }, { words: "output", width: 3 }]);
     });
   };

@@ -85,7 +85,7 @@ class Panel {
       if (this.equal) w = h / ratio;
     }
     const start = left + (width - left - right - w) / 2;
-    Object.assign(this, { width, height: h + top + bottom });
+    Object.assign(this, { width, height: h + top + bottom, size: `${width} ${h}` });
     this.px = x => start + (x - x0) / (x1 - x0) * w;
     this.py = y => top + (y1 - y) / (y1 - y0) * h;
     this.unit = w / (x1 - x0);
@@ -143,8 +143,19 @@ class Panel {
     return d + (closed ? "Z" : "");
   }
 
+  // The very array of the last frame need not be written again.
   line(name, points, style = {}) {
-    this.part(name, "path", style).setAttribute("d", this.path(points, style.closed));
+    const e = this.part(name, "path", style);
+    if (e.points === points && e.size === this.size) return;
+    e.setAttribute("d", this.path(points, style.closed));
+    e.points = points;
+    e.size = this.size;
+  }
+
+  dots(name, points, { r = 4, ...style }) {
+    const e = this.part(name, "path", { width: 1.5, ...style });
+    e.setAttribute("d", points.map(([x, y]) => `M${(this.px(x) - r).toFixed(1)} ${this.py(y).toFixed(1)}` +
+      `a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`).join(""));
   }
 
   dot(name, [x, y], style = {}) {

@@ -171,6 +171,19 @@ def test_flow(node):
     assert drift < 1e-9
 
 
+def test_flow_for_a_drawing(node):
+    # Only its last state ends a step; the others are interpolated, to a fraction of a pixel.
+    t = np.linspace(0, 3, 61)
+    cases, want = [], []
+    for net, w, rng in random_cases(SMALL[:4], 60):
+        loss = (covector(net, rng), weight(net, rng))
+        cases.append(("gradient_flow", net, [loss, w, t, 1e-6, True]))
+        want.append(lcn.gradient_flow(net, lcn.QuadraticLoss(*loss), w, t).end_to_end)
+    got = [g["end_to_end"] for g in node(cases)]
+    agree(got, want, rtol=3e-3)
+    agree([g[-1] for g in got], [f[-1] for f in want], rtol=1e-4)
+
+
 def test_gradient_descent_takes_these_steps(node):
     cases, want = [], []
     for net, w, rng in random_cases(SMALL[:4]):

@@ -1,0 +1,67 @@
+"""How fast the pictures follow the finger: frames in a second while a point is dragged.
+
+Each picture's first handle moves on a circle for two seconds, by made-up pointer events, one for
+each frame; once as it is, once with the processor slowed down four times, as a phone would be.
+
+usage: python benchmarks/explorables.py
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT)]
+
+import browser  # noqa: E402
+
+from lcnlib.display import modules  # noqa: E402
+from lcnlib.display.pictures import PICTURES  # noqa: E402
+
+DRAG = """() => new Promise(done => {
+  const handle = document.querySelector('[role=slider]');
+  if (!handle) return done(null);
+  const box = handle.getBoundingClientRect(), x = box.x + 22, y = box.y + 22, times = [];
+  const tell = (kind, a, b) => handle.dispatchEvent(
+    new PointerEvent(kind, {clientX: a, clientY: b, bubbles: true, pointerId: 1}));
+  tell('pointerdown', x, y);
+  const start = performance.now();
+  const frame = now => {
+    times.push(now);
+    const turn = (now - start) / 150;
+    tell('pointermove', x + 40 * Math.sin(turn), y + 40 * Math.cos(turn));
+    if (now - start < 2000) requestAnimationFrame(frame);
+    else { tell('pointerup', x, y); done([times.length / 2, Math.max(...times.slice(1).map(
+      (t, i) => t - times[i]))]); }
+  };
+  requestAnimationFrame(frame);
+})"""
+
+
+def measure(page, name, slower):
+    client = page.context.new_cdp_session(page)
+    client.send("Emulation.setCPUThrottlingRate", {"rate": slower})
+    found = page.evaluate(DRAG)
+    client.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    return found
+
+
+def main():
+    print("picture        frames/s  longest ms   slowed 4x: frames/s  longest ms")
+    with browser.chromium() as chromium, tempfile.TemporaryDirectory() as folder:
+        for name in PICTURES:
+            path = Path(folder, f"{name}.html")
+            path.write_text('<!doctype html><meta charset="utf-8"><div style="width:700px" '
+                            f'data-picture="{name}"></div><script>{modules.script()}</script>',
+                            encoding="utf-8")
+            page = chromium.new_page()
+            page.goto(path.as_uri())
+            row = [measure(page, name, slower) for slower in (1, 4)]
+            if row[0]:
+                print(f"{name:14s} {row[0][0]:8.0f} {row[0][1]:11.0f} {row[1][0]:21.0f} "
+                      f"{row[1][1]:11.0f}")
+            page.close()
+
+
+if __name__ == "__main__":
+    main()
