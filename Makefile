@@ -48,8 +48,9 @@ test: .venv/installed
 	touch $@
 
 # Every contestant may use all cores, but for NumPy: at these sizes its BLAS is quicker on one.
-bench: .venv-bench/installed
+bench: .venv-bench/installed .venv/installed
 	env -u OMP_NUM_THREADS .venv-bench/bin/python benchmarks/run.py
+	test ! -f _build/html/index.html || $(BIN)/python benchmarks/pages.py
 
 # Would a test notice?  Single changes of the library, a sample of them; an hour or two.
 mutants: .venv/installed

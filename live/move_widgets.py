@@ -1,6 +1,6 @@
 """Moves every control of a chapter's widgets, with a kernel, and times the pictures.
 
-Used natively (tests/test_widgets.py) and under Pyodide (run_chapters.mjs).
+Used natively (tests/test_widgets.py, benchmarks/pages.py) and under Pyodide (run_chapters.mjs).
 """
 
 import itertools
@@ -30,10 +30,10 @@ def other_values(handle):
     return [*(value for _, value in handle.options if value != handle.value), handle.value]
 
 
-def move(made, limit, clock=time.process_time):
-    """Move everything; a line for each control, marked where a picture takes over `limit` seconds.
+def move(made, clock=time.process_time):
+    """Move everything; a line for each control, with its pictures' seconds of processor time.
 
-    What counts is processor time, and the quickest of four pictures: the machine may be busy.
+    The times are told, never judged: a test that fails on a busy machine says nothing.
     """
     for k, box in enumerate(made):
         *handles, picture = box.children
@@ -45,4 +45,4 @@ def move(made, limit, clock=time.process_time):
                 times.append(clock() - start)
                 assert picture.value != before, f"{handle.description}: nothing changes"
             yield (f"widget {k}, {handle.description}: {1000 * min(times):.0f} to "
-                   f"{1000 * max(times):.0f} ms" + " TOO SLOW" * (min(times) > limit))
+                   f"{1000 * max(times):.0f} ms")

@@ -1,7 +1,5 @@
 """The flow in function space alone (S7), and where it ends (S8)."""
 
-import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -55,29 +53,17 @@ def test_both_flows_agree(net, seed):
         np.testing.assert_allclose(np.abs(x), np.abs(y), atol=1e-5 * np.abs(x).max())
 
 
-def seconds(run, *arguments):
-    """Processor time, best of three."""
-    times = []
-    for _ in range(3):
-        began = time.process_time()
-        run(*arguments)
-        times.append(time.process_time() - began)
-    return min(times)
-
-
 def test_cost():
-    """Less than eight times the parameter flow by the same solver, in the middle over networks."""
+    """It asks for few slopes more than the parameter flow by the same solver; not timed."""
     ratios = []
     for net in NETS:
         loss, start = problem(net, 7)
         t = [0.0, 5.0]
         v, delta = lcn.end_to_end(net, start), lcn.invariants(net, start)
-
-        same = partial(lcn.gradient_flow, method="LSODA")
-        one = seconds(same, net, loss, start, t)
-        two = seconds(lcn.function_space_flow, net, loss, v, delta, t, start)
+        one = lcn.gradient_flow(net, loss, start, t, method="LSODA").n_evaluations
+        two = lcn.function_space_flow(net, loss, v, delta, t, start).n_evaluations
         ratios.append(two / one)
-    assert np.median(ratios) < 8
+    assert np.median(ratios) < 3, ratios
 
 
 def test_batches_and_shared_invariants():

@@ -94,7 +94,8 @@ def chromium():
 
 def settled(page, address):
     """Open `address` and wait until its mathematics and fonts are there."""
-    page.goto(address, wait_until="load", timeout=60_000)
+    page.set_default_timeout(180_000)  # the machine may be busy
+    page.goto(address, wait_until="load")
     page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise;"
                   " await document.fonts.ready; }")
 

@@ -1,7 +1,8 @@
 """Everything that has to hold, as `make test` runs it; on two cores, two things at a time.
 
 The cold strict build runs beside lint, doctests, unit tests and strict nbval over every notebook;
-then a browser goes through the built book, and the chapters run under Pyodide, without a browser.
+then every chapter runs under Pyodide, and a browser goes through the built book and opens two
+chapters live.  Nothing here measures time: that is `make bench`.
 """
 
 import os
@@ -28,7 +29,8 @@ def main():
 
     with log.open("w") as out:
         build = subprocess.Popen([sys.executable, "tools/build.py", "--cold", "_build/test"],
-                                 stdout=out, stderr=subprocess.STDOUT)
+                                 stdout=out, stderr=subprocess.STDOUT,
+                                 env={**os.environ, "LCN_BOOK_LIVE": "1"})
         try:
             run("lint", [sys.executable, "-m", "ruff", "check", "."])
             notebooks = sorted(map(str, Path("book").glob("*.ipynb")))
@@ -45,12 +47,15 @@ def main():
             build.kill()
     # Before the tests' processes start: two of them at a time cannot install it.
     run("a browser", [sys.executable, "tools/browser.py"])
-    if not {"cold strict build", "a browser"} & set(failed):
-        env = {**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")}
-        run("browser", [*PYTEST, "-n", "2", "--dist", "loadgroup", "-m", "not alone",
-                        "tests/browser"], env=env)
-        run("how soon a page moves", [*PYTEST, "-s", "-m", "alone", "tests/browser"], env=env)
     run("chapters as in the reader's browser", [sys.executable, "tools/live.py", "check"])
+    if not {"cold strict build", "a browser"} & set(failed):
+        run("JupyterLite", [sys.executable, "tools/live.py", "lite", "_build/test/_build/html"])
+        env = {**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")}
+        run("browser", [*PYTEST, "-n", "2", "--dist", "loadgroup", "tests/browser"], env=env)
+        # Two chapters by their buttons; `make live-test` takes all.
+        run("live in a browser", [*PYTEST, "-n", "2", "tests/live/chapters.py", "-k",
+                                  "01_polynomials or 07_riemannian_flow or failed or file"],
+            env=env)
     print(f"\nmake test took {time.monotonic() - start:.0f} s")
     if failed:
         sys.exit("FAILED: " + ", ".join(failed))
