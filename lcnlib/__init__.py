@@ -10,7 +10,12 @@ Conventions, stated once:
   ``strides`` has H entries, the last of which matters only to `apply`.
 * Every error raised on purpose is an `LCNError`, which is a ``ValueError``.
 
-``S1`` ... ``S15`` number the statements of the book; each function names the one it computes.
+* Networks have one channel in and one out.  Weights of shape (out, in, k) would be taken for a
+  batch of filters.
+
+A function names the statements that it computes by their labels in the book: ``Book: ...``.
+Every function raises `InputError` when an argument has a wrong shape, type or a non-finite entry,
+and when the result leaves double precision; its own docstring tells what else it raises.
 """
 
 # Named one by one, in the order of the book.  Two modules share the name of their

@@ -1,4 +1,4 @@
-"""Composition of convolutions is multiplication of polynomials (S1, chapter 1)."""
+"""Composition of convolutions is multiplication of polynomials."""
 
 from math import prod
 
@@ -19,7 +19,7 @@ DIRECT_LIMIT = 512
 def end_to_end(net, filters):
     """The end-to-end filter v = mu(filters): the product of the p_i(x^{S_i}).
 
-    Statement S1, chapter 1.
+    Book: thm-01-composition.
 
     Parameters
     ----------
@@ -55,7 +55,9 @@ def end_to_end(net, filters):
 def cofactors(net, filters):
     """Coefficients of the cofactors c_i(x) = product over j != i of p_j(x^{S_j}).
 
-    Statement S5, chapter 4: multiplication by c_i is the differential of mu in layer i.
+    Multiplication by c_i is the differential of mu in layer i.
+
+    Book: prop-04-flow, lem-speed-cofactors.
 
     Parameters
     ----------
@@ -92,8 +94,10 @@ def cofactors(net, filters):
 def apply(net, filters, x):
     """The network's output: H strided cross-correlations on valid outputs, layer 1 first.
 
-    Statement S1, chapter 1.  Equal to the single convolution with filter
+    Equal to the single convolution with filter
     `end_to_end` and stride ``net.end_to_end_stride``.
+
+    Book: thm-01-composition, prop-speed-apply.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Curvature of the metric g_delta (S11, chapter 9)."""
+"""Curvature of the metric g_delta."""
 
 from typing import NamedTuple
 
@@ -33,8 +33,8 @@ class CoordinateCurvatures(NamedTuple):
 def sectional_curvature(net, filters, a, b, rtol=RTOL_TANGENT):
     """The sectional curvature of (M, g_delta) at v of the plane spanned by a and b.
 
-    Statement S11, chapter 9.  The level set of the invariants in parameter space is
-    locally isometric to M (S5), and its normals are the scaling directions, so the
+    The level set of the invariants in parameter space is
+    locally isometric to M, and its normals are the scaling directions, so the
     Gauss equation gives the curvature.  For horizontal lifts (X_i), (Y_i) of
     orthonormal a, b it reads
 
@@ -42,6 +42,8 @@ def sectional_curvature(net, filters, a, b, rtol=RTOL_TANGENT):
 
     with S = sum_j |w_j|^-2 and covariance and variance over the layers i with
     probabilities |w_i|^-2 / S.
+
+    Book: thm-09-covariance.
 
     Parameters
     ----------
@@ -111,11 +113,13 @@ def _unit(x, name):
 def coordinate_curvatures(net, filters):
     """Curvatures of the coordinate planes of the warped product, in closed form.
 
-    Statement S11, chapter 9.  With r_i = |w_i| and S = sum_j r_j^-2 the radial plane
+    With r_i = |w_i| and S = sum_j r_j^-2 the radial plane
     with sphere i has (S - r_i^2 sum_j r_j^-4) / (r_i^4 S^2), spheres i and j have
     -1 / (r_i^2 r_j^2 S), and one sphere has (1 - 1 / (r_i^2 S)) / r_i^2.  Every other
     plane has a weighted mean of these, the weights being the squares of its Pluecker
     coordinates.
+
+    Book: prop-09-curvature.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Gradient flow in parameter space (S2, chapter 3)."""
+"""Gradient flow in parameter space."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -34,11 +34,13 @@ class FlowResult:
     """What a flow did, at the requested times.
 
     The solver keeps the invariants up to its tolerance only.  At every reported time the
-    filters are therefore scaled by the positive tuple of Proposition 2 (S3, chapter 3) back to
+    filters are therefore scaled by the positive tuple of Proposition 2 back to
     the initial invariants: this moves them along the fibre, so that the end-to-end filter
     stays the same.  (A filter that is exactly zero cannot be scaled and is left alone.)
     Where the flow has come to rest up to the solver's tolerance, so that the next
     state would have a higher loss, the better state is kept.
+
+    Book: prop-03-fibre.
 
     Attributes
     ----------
@@ -72,7 +74,9 @@ def gradient_flow(
 ):
     """Gradient flow dw_i/dt = -dL/dw_i of the loss L = l o mu, from given filters.
 
-    Statements S2 and S4, chapters 3 and 4.  Batch axes hold independent flows.
+    Batch axes hold independent flows.
+
+    Book: prop-03-conservation, prop-04-flow, thm-03-convergence.
 
     Parameters
     ----------

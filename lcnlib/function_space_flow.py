@@ -1,4 +1,4 @@
-"""The Riemannian gradient flow, integrated in function space alone (S7, chapter 6)."""
+"""The Riemannian gradient flow, integrated in function space alone."""
 
 from math import prod
 
@@ -40,10 +40,12 @@ def function_space_flow(
 ):
     """Riemannian gradient flow dv/dt = -K_delta(v) grad l(v), knowing only v and delta.
 
-    Statement S7, chapter 6 (main theorem of Achour, Kohn and Rauhut): this is the
+    Main theorem of Achour, Kohn and Rauhut: this is the
     path of the end-to-end filter of every gradient flow with these invariants.
     The kernel K_delta(v) comes from the factorisation of v with invariants delta,
     found once by `lift` and then followed by Newton's method as v moves.
+
+    Book: thm-06-riemannian-flow, thm-sheets.
 
     Parameters
     ----------
@@ -94,7 +96,8 @@ def function_space_flow(
     batch, k = v.shape[: v.ndim - net.ndim], net.end_to_end_shape
     delta = as_invariants(net, invariants, batch)
     check_loss(loss, v, batch)
-    flat_v, flat_delta = v.reshape(-1, prod(k)), delta.reshape(-1, net.depth - 1)
+    flat_v = v.reshape(-1, prod(k))
+    flat_delta = delta.reshape(len(flat_v), net.depth - 1)
     p, slope = plan(net), slope_of(loss)
     theta = p.pack(_initial_lifts(net, flat_v, flat_delta, guess, batch))
     branch = Branch(net, flat_delta, theta)

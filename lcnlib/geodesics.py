@@ -1,4 +1,4 @@
-"""Geodesics of the metric g_delta (S11, chapter 9)."""
+"""Geodesics of the metric g_delta."""
 
 import numpy as np
 import scipy
@@ -23,9 +23,11 @@ FOLD_POINTS = 32
 def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
     """Points of M along the geodesic of g_delta from v with initial tangent `velocity`.
 
-    Statement S11, chapter 9.  The geodesic is mu of the curve that `geodesic_filters`
+    The geodesic is mu of the curve that `geodesic_filters`
     returns; no differential equation is stepped, so the accuracy is that of rounding
     at every s.
+
+    Book: prop-09-geodesics.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
     ------
     FlowError
         When the geodesic leaves the smooth part of M before one of the `s`: it runs into the zero
-        filter, or onto the fold where two filters of equal stride get a common root (S8).
+        filter, or onto the fold where two filters of equal stride get a common root.
         Its attribute ``time`` is the parameter at which that happens.
     NotTangentError
         When `velocity` is not in the image of dmu.
@@ -76,10 +78,12 @@ def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
 def geodesic_filters(net, filters, velocity, s, rtol=RTOL_TANGENT):
     """Filters along the horizontal lift of the geodesic of `geodesic`.
 
-    Statement S11, chapter 9: each filter stays in the plane of w_i and its initial
+    Each filter stays in the plane of w_i and its initial
     velocity, the invariants and the angular momenta are constant, and what remains
     is an integral of the common parameter t.  When the invariants vanish, the
     spheres' great circles share one angle, as in any metric cone.
+
+    Book: prop-09-geodesics.
 
     Parameters
     ----------
@@ -160,7 +164,7 @@ class _Curve:
                 worst, time = s[gone][0], end / self.clock
                 raise FlowError(
                     f"s: the geodesic runs into the zero filter at s = {time:.10g}, got "
-                    f"s = {worst:.10g}; the metric is incomplete there (S11): keep s on this side",
+                    f"s = {worst:.10g}; the metric is incomplete there: keep s on this side",
                     time=time,
                 )
         return self.orbit.path(s * self.clock)
@@ -193,7 +197,7 @@ class _Curve:
                 time = float(self.orbit.integrals(np.array([root]))[0, 0]) / self.clock
                 raise FlowError(
                     f"s: filters {pair[0]} and {pair[1]} get a common root at s = {time:.10g}, "
-                    "where dmu drops rank and the geodesic leaves the smooth part of M (S8); keep "
+                    "where dmu drops rank and the geodesic leaves the smooth part of M; keep "
                     "s on this side, or follow the curve with geodesic_filters",
                     time=time,
                 )

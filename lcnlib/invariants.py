@@ -1,4 +1,4 @@
-"""Invariants of the gradient flow and the scaling fibre (S2, S3, chapter 3)."""
+"""Invariants of the gradient flow and the scaling fibre."""
 
 import numpy as np
 
@@ -16,8 +16,10 @@ MAX_DEPTH_LISTED = 21
 def invariants(net, filters):
     """The conserved numbers delta_i = |w_{i+1}|^2 - |w_i|^2, i = 1 ... H-1.
 
-    Statement S2, chapter 3: constant along every gradient flow of every loss on
+    Constant along every gradient flow of every loss on
     end-to-end filters.
+
+    Book: prop-03-conservation, cor-04-laws.
 
     Parameters
     ----------
@@ -70,8 +72,10 @@ def _factors(net, filters, delta):
 def rescale(net, filters, invariants):
     """Scale each filter by a positive number so that the invariants take given values.
 
-    Proposition 2 of Achour, Kohn and Rauhut (S3, chapter 3): exactly one positive
+    Proposition 2 of Achour, Kohn and Rauhut: exactly one positive
     tuple with product one does it, so the end-to-end filter stays the same.
+
+    Book: prop-03-fibre, prop-03-newton, alg-03-newton.
 
     Parameters
     ----------
@@ -103,8 +107,10 @@ def rescale(net, filters, invariants):
 def scalings(net, filters, invariants):
     """All scalar tuples lambda with product one that give the filters these invariants.
 
-    Proposition 2 of Achour, Kohn and Rauhut (S3, chapter 3): there are exactly
+    Proposition 2 of Achour, Kohn and Rauhut: there are exactly
     2^(H-1), and they differ only by signs.
+
+    Book: prop-03-fibre.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The differential of mu and its neural tangent kernel (S4, S5, chapter 4)."""
+"""The differential of mu and its neural tangent kernel."""
 
 from math import prod
 from numbers import Real
@@ -17,7 +17,7 @@ __all__ = ["jacobian", "jvp", "ntk", "ntk_apply", "rank", "vjp"]
 def jacobian(net, filters):
     """The Jacobian dmu = (T_1 | ... | T_H): column (i, j) is the cofactor c_i shifted by S_i j.
 
-    Statements S4 and S5, chapter 4.
+    Book: prop-04-flow, prop-04-kernel-of-dmu.
 
     Parameters
     ----------
@@ -53,7 +53,9 @@ def _checked_jacobians(net, ws):
 def ntk(net, filters):
     """The neural tangent kernel K = dmu dmu^T, as a dense matrix.
 
-    Statement S4, chapter 4: gradient flow moves v by -K grad l(v).
+    Gradient flow moves v by -K grad l(v).
+
+    Book: prop-04-flow.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def ntk(net, filters):
 def jvp(net, filters, directions):
     """The differential applied to a parameter direction, without forming the Jacobian.
 
-    Statement S4, chapter 4.
+    Book: prop-04-flow.
 
     Parameters
     ----------
@@ -123,7 +125,9 @@ def jvp(net, filters, directions):
 def vjp(net, filters, covector):
     """The transposed differential applied to a covector, without forming the Jacobian.
 
-    Statement S4, chapter 4: layer i receives T_i^T covector.
+    Layer i receives T_i^T covector.
+
+    Book: prop-04-flow.
 
     Parameters
     ----------
@@ -155,7 +159,7 @@ def vjp(net, filters, covector):
 def ntk_apply(net, filters, covector):
     """K covector, without forming K or the Jacobian.
 
-    Statement S4, chapter 4.
+    Book: prop-04-flow, lem-speed-cofactors.
 
     Parameters
     ----------
@@ -195,9 +199,11 @@ def _with_covector(net, filters, covector):
 def rank(net, filters, rtol=None):
     """Numerical rank of the differential dmu.
 
-    Statement S5, chapter 4: ``net.dimension`` at an immersive point, less at others.
+    It is ``net.dimension`` at an immersive point, less at others.
     The rank does not change when a filter is scaled, so filters are scaled to
     norm one first: very different norms then do no harm.
+
+    Book: thm-04-rank, def-04-immersive.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Quadratic losses on end-to-end filters, given directly or by data (S14, chapter 3)."""
+"""Quadratic losses on end-to-end filters, given directly or by data."""
 
 from math import prod
 
@@ -48,8 +48,10 @@ class Loss:
 class QuadraticLoss:
     """The loss 1/2 (v - v*)^T A (v - v*) on end-to-end filters v.
 
-    Statement S14, chapter 3.  Any object with `value` and `gradient` is a loss;
+    Any object with `value` and `gradient` is a loss;
     this is the one that training on data with a squared error gives.
+
+    Book: prop-03-quadratic.
 
     Parameters
     ----------

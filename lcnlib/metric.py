@@ -1,4 +1,4 @@
-"""The Riemannian metric g_delta of the neuromanifold (S7, S11, chapters 6 and 9)."""
+"""The Riemannian metric g_delta of the neuromanifold."""
 
 import numpy as np
 
@@ -13,10 +13,12 @@ __all__ = ["horizontal_lift", "inner", "riemannian_gradient", "tangent_basis"]
 def inner(net, filters, a, b, rtol=RTOL_TANGENT):
     """The inner product g_delta(a, b) = a^T K^+ b of two tangent vectors at v.
 
-    Statements S7 and S11, chapters 6 and 9.  K is never formed nor inverted: with
+    K is never formed nor inverted: with
     d log(r_1 ... r_H) = eta and du_i = g_i along each vector, the closed form is
     g_delta(a, b) = eta_a eta_b / S + sum_i r_i^2 <g_{a,i}, g_{b,i}>, where
     r_i = |w_i| and S = sum_i r_i^-2.
+
+    Book: def-metrics-metric, prop-09-closed-form.
 
     Parameters
     ----------
@@ -63,9 +65,11 @@ def inner(net, filters, a, b, rtol=RTOL_TANGENT):
 def horizontal_lift(net, filters, a, rtol=RTOL_TANGENT):
     """The shortest direction in parameter space that dmu maps to the tangent vector a.
 
-    Statements S5 and S11, chapters 4 and 9: it is orthogonal to the scaling
+    It is orthogonal to the scaling
     directions ker dmu, hence tangent to the level set of the invariants, and its
     Euclidean length is the length of a in g_delta.
+
+    Book: cor-04-shortest, prop-09-isometry.
 
     Parameters
     ----------
@@ -100,7 +104,7 @@ def horizontal_lift(net, filters, a, rtol=RTOL_TANGENT):
 def tangent_basis(net, filters):
     """A basis of the tangent space T_v M = im dmu, orthonormal for the Euclidean product.
 
-    Statements S4 and S7, chapters 4 and 6.
+    Book: def-05-smooth.
 
     Parameters
     ----------
@@ -133,9 +137,11 @@ def tangent_basis(net, filters):
 def riemannian_gradient(net, filters, loss):
     """The gradient K grad l(v) of the loss on M for the metric g_delta.
 
-    Statement S7, chapter 6: the end-to-end filter of a gradient flow moves by minus
+    The end-to-end filter of a gradient flow moves by minus
     this vector.  The point is checked to be immersive; `ntk_apply` gives the same
     vector without that check for very large networks.
+
+    Book: def-metrics-gradient, thm-06-riemannian-flow.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The architecture of a linear convolutional network: shapes and strides (S1, chapter 1)."""
+"""The architecture of a linear convolutional network: shapes and strides."""
 
 import math
 import operator
@@ -18,8 +18,10 @@ class LCN:
 
     Layer i cross-correlates a D-dimensional signal with one filter of shape
     ``filter_shapes[i]`` and keeps every ``strides[i]``-th output.  Layer 1 acts
-    first.  Composition of layers is multiplication of polynomials (statement
-    S1, chapter 1), which is what `end_to_end_shape` and `cumulative_strides` record.
+    first.  Composition of layers is multiplication of polynomials,
+    which is what `end_to_end_shape` and `cumulative_strides` record.
+
+    Book: lem-01-sizes, thm-01-composition, thm-02-dimension.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class LCN:
         sum_i |k_i|.
     dimension : int
         Dimension of the neuromanifold, ``n_parameters - depth + 1``: the rank
-        of the parametrisation at an immersive point (S5, chapter 4).
+        of the parametrisation at an immersive point.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The metric g_delta as a multiply warped product of spheres (S11, chapter 9).
+"""The metric g_delta as a multiply warped product of spheres.
 
 For fixed invariants the filters are determined by t = |w_1|^2 and the directions
 u_i = w_i/|w_i|: with sigma_1 = 0 and sigma_i = delta_1 + ... + delta_{i-1},
@@ -31,7 +31,9 @@ __all__ = [
 
 
 class WarpedPoint(NamedTuple):
-    """A point in the coordinates of S11.
+    """A point in the warped coordinates.
+
+    Book: prop-09-closed-form.
 
     Attributes
     ----------
@@ -51,7 +53,7 @@ class WarpedPoint(NamedTuple):
 def warped_coordinates(net, filters):
     """The coordinates t = |w_1|^2, u_i = w_i/|w_i| and the invariants of the filters.
 
-    Statement S11, chapter 9.
+    Book: prop-09-closed-form.
 
     Parameters
     ----------
@@ -83,7 +85,9 @@ def warped_coordinates(net, filters):
 def from_warped_coordinates(net, t, directions, invariants):
     """The filters sqrt(t + sigma_i) u_i.
 
-    Statement S11, chapter 9; the inverse of `warped_coordinates`.
+    The inverse of `warped_coordinates`.
+
+    Book: prop-09-closed-form.
 
     Parameters
     ----------
@@ -136,9 +140,11 @@ def from_warped_coordinates(net, t, directions, invariants):
 
 
 def warped_velocity(net, filters, a, rtol=RTOL_TANGENT):
-    """The velocities dt and du_i of a tangent vector in the coordinates of S11.
+    """The velocities dt and du_i of a tangent vector in the warped coordinates.
 
-    Statement S11, chapter 9: g_delta(a, a) = 1/4 sum_i dt^2/|w_i|^2 + sum_i |w_i|^2 |du_i|^2.
+    g_delta(a, a) = 1/4 sum_i dt^2/|w_i|^2 + sum_i |w_i|^2 |du_i|^2.
+
+    Book: prop-09-flow.
 
     Parameters
     ----------
@@ -177,11 +183,13 @@ def warped_velocity(net, filters, a, rtol=RTOL_TANGENT):
 def distance_to_zero(net, filters):
     """The distance in g_delta from v to the zero filter.
 
-    Statement S11, chapter 9.  A curve from v to zero is at least as long as its
+    A curve from v to zero is at least as long as its
     part along dt, and the line of constant directions has no other part; so the
     distance is the integral of 1/2 sqrt(sum_i 1/(t + sigma_i)) dt from -min sigma.
     It is sqrt(H) |w_1| when the filters are balanced; norms that agree to rounding count
     as equal, since the distance changes like the square root of their difference.
+
+    Book: prop-09-zero.
 
     Parameters
     ----------

@@ -169,3 +169,12 @@ def test_memory_and_speed_of_a_million_coefficients():
     # <g, dmu w> = <dmu^T g, w> ties jvp, vjp and end_to_end (Euler) together.
     left = sum(float(a @ w) for a, w in zip(out, filters))
     assert abs(left - 3 * float(g @ v)) <= 1e-10 * abs(left) + 1e-9 * np.linalg.norm(v)
+
+
+def test_a_tensor_that_cannot_be_converted_is_told_how():
+    class Tensor:
+        def __array__(self, *args, **kwargs):
+            raise RuntimeError("can't convert cuda:0 device type tensor to numpy")
+
+    with pytest.raises(lcn.InputError, match=r"\.detach\(\)\.cpu\(\)\.double\(\)\.numpy\(\)"):
+        lcn.end_to_end(LCN((3, 2), 2), [Tensor(), [1, 2]])

@@ -208,3 +208,66 @@ def test_progress(capsys, solver):
     assert seen[-1] == 1.0
     lcn.gradient_flow(net, by(solver, loss), start, [0, 2])
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-8, 1e-60, 1e-100, 1e-150])
+def test_escape_from_the_saddle_at_depth_two(size, solver):
+    """k = (1, 1), balanced: v = c / (1 + (c / v_0 - 1) exp(-2 c t)) leaves zero like log(1/|w|)."""
+    c = 1.5
+    half = np.log(c / size**2 - 1) / (2 * c)  # when v = c / 2
+    t = np.array([0.0, half / 2, half, half + 1])
+    flow = lcn.gradient_flow(LCN((1, 1)), by(solver, QuadraticLoss([c])), [[size], [size]], t)
+    want = c / (1 + np.exp(-2 * c * (t - half)))
+    # An error in growth is multiplied by the number of times that the filters grow.
+    np.testing.assert_allclose(flow.end_to_end[:, 0], want, rtol=1e-9 * (10 + 2 * c * half))
+
+
+@pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
+def test_escape_from_the_saddle_at_depth_three(size, solver):
+    """k = (1, 1, 1), balanced: w' = w^2 (1 - w^3), so w = 1/2 after about 1/|w|."""
+    from scipy.integrate import quad
+
+    time = 1 / size - 2 + quad(lambda w: w / (1 - w**3), size, 0.5, epsabs=1e-13)[0]
+    flow = lcn.gradient_flow(LCN((1, 1, 1)), by(solver, QuadraticLoss([1.0])), [[size]] * 3,
+                             [0.0, time])
+    # An error e of w at the start moves the escape by e / w^2.
+    assert abs(flow.filters[0][-1, 0] - 0.5) < 1e-8 / size
+
+
+def test_tiny_starts_go_where_scaled_ones_go(solver):
+    net, loss = LCN((3, 2), 2), QuadraticLoss([1.0, 2, 3, 2, 1])
+    w = [x * 1e-60 for x in lcn.random_filters(net, 2)]
+    flow = lcn.gradient_flow(net, by(solver, loss), w, [0.0, 100.0])
+    assert abs(flow.loss[-1] - 1 / 6) < 1e-9
+
+
+def test_an_overflowed_trial_step_is_no_error(solver):
+    net = LCN((2,) * 20)
+    w = [2 * x / np.linalg.norm(x) for x in lcn.random_filters(net, 0)]
+    flow = lcn.gradient_flow(net, by(solver, QuadraticLoss(np.ones(21))), w, [0, 10])
+    assert abs(flow.loss[-1] / 10.5007246 - 1) < 1e-6
+
+
+@pytest.mark.parametrize("start", [1.0, 1e6, -3.0])
+def test_only_time_since_the_start_counts(start, solver):
+    net = LCN((3, 2), 2)
+    loss, w = problem(net, 12)
+    t = np.array([0.0, 0.5, 1.0])
+    a = lcn.gradient_flow(net, by(solver, loss), w, t)
+    b = lcn.gradient_flow(net, by(solver, loss), w, start + t)
+    np.testing.assert_allclose(a.end_to_end, b.end_to_end, rtol=1e-8, atol=1e-9)
+
+
+def test_a_gradient_that_is_not_finite_is_named():
+    loss = Loss(lambda v: 0.5 * ((v - 3) ** 2).sum(-1), lambda v: np.where(v > 2, np.nan, v - 3))
+    with pytest.raises(lcn.FlowError, match="cannot be continued"):
+        lcn.gradient_flow(LCN((2, 2), 2), loss, [[1, 0], [1, 0]], [0, 10])
+    with pytest.raises(lcn.InputError, match=r"loss\.gradient"):
+        lcn.gradient_flow(LCN((2, 2), 2), Loss(loss.value, lambda v: v * np.nan),
+                          [[1, 0], [1, 0]], [0, 10])
+
+
+def test_methods_have_names():
+    with pytest.raises(lcn.InputError, match="method: expected one of LSODA"):
+        lcn.gradient_flow(LCN((2, 2), 2), QuadraticLoss(np.ones(4)), [[1, 0], [1, 0]], [0, 1],
+                          method="Euler")

@@ -183,3 +183,36 @@ def test_bad_starts():
         lcn.function_space_flow(
             line, QuadraticLoss(np.ones(3)), v, [0.0], [0, 1], guess=[[1, 2], [1, 2]]
         )
+
+
+def test_one_layer():
+    net, loss = LCN((4,), 3), QuadraticLoss(np.ones(4))
+    w = lcn.random_filters(net, 0)
+    a = lcn.gradient_flow(net, loss, w, [0, 1])
+    b = lcn.function_space_flow(net, loss, w[0], [], [0, 1])
+    np.testing.assert_allclose(a.end_to_end, b.end_to_end, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e-60])
+def test_tiny_starts(size):
+    net, loss = LCN((3, 2), 2), QuadraticLoss([1.0, 2, 3, 2, 1])
+    w = [size * x / np.linalg.norm(x) for x in lcn.random_filters(net, 2)]
+    t = [0.0, 4.06 * np.log(1 / size) / np.log(1e8)]
+    a = lcn.gradient_flow(net, loss, w, t)
+    b = lcn.function_space_flow(net, loss, a.end_to_end[0], [0.0], t)
+    np.testing.assert_allclose(a.end_to_end[-1], b.end_to_end[-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_zero_filter_is_not_on_the_sheet(seed):
+    """A linear loss aimed through zero: w_1 vanishes at artanh of the ratio of the norms."""
+    net, rng = LCN((2, 2), 2), np.random.default_rng(seed)
+    units = [x / np.linalg.norm(x) for x in rng.standard_normal((2, 2))]
+    r = np.sort(rng.uniform(0.3, 2, 2))
+    w, g = [r[0] * units[0], r[1] * units[1]], lcn.end_to_end(net, units)
+    loss = lcn.Loss(lambda v: v @ g, lambda v: np.broadcast_to(g, v.shape))
+    v, delta, when = lcn.end_to_end(net, w), lcn.invariants(net, w), np.arctanh(r[0] / r[1])
+    assert lcn.function_space_flow(net, loss, v, delta, [0, 0.9 * when]).success
+    with pytest.raises(lcn.FlowError, match="zero") as caught:
+        lcn.function_space_flow(net, loss, v, delta, [0, 1.2 * when])
+    assert abs(caught.value.time - when) < 1e-5 * when

@@ -41,10 +41,11 @@ def as_real(value, name):
                 if a.dtype.kind == "O" and any(isinstance(x, complex) for x in a.flat):
                     raise TypeError
             a = np.asarray(a, dtype=FLOAT)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError):
             raise InputError(
                 f"{name}: expected an array of real numbers, got {type(value).__name__}; "
-                "convert it with numpy.asarray(..., dtype=float)"
+                "convert it with numpy.asarray(..., dtype=float), a tensor with "
+                ".detach().cpu().double().numpy()"
             ) from None
     if not all_finite(a):
         bad = tuple(int(n) for n in np.argwhere(~np.isfinite(a))[0])

@@ -1,4 +1,4 @@
-"""Geodesics of the level set of the invariants, by two quadratures (S11, chapter 9).
+"""Geodesics of the level set of the invariants, by two quadratures.
 
 With tau = min_i r_i^2 and a_i = r_i^2 - tau >= 0 (constants), the speed c and the angular
 momenta L_i = r_i^2 |u_i'| are conserved, which leaves one equation:

@@ -1,7 +1,7 @@
 """Evaluate, multiply, interpolate: the one computation behind every D, stride and batch.
 
 The product of the polynomials p_i(x^{S_i}) is taken at the points of an N-grid of roots of
-unity with N >= k on every axis, so that the product is determined by its values (S1).  Only
+unity with N >= k on every axis, so that the product is determined by its values.  Only
 half of the last axis is kept, because the coefficients are real.  Arrays of values have shape
 (H, B, M): layers, flattened batch, M points.  `DensePlan` evaluates and interpolates by
 matrix products, `FFTPlan` by fast Fourier transforms; they have the same methods.

@@ -1,4 +1,4 @@
-"""Tangent vectors of the neuromanifold in polar coordinates of the filters (S5, S11).
+"""Tangent vectors of the neuromanifold in polar coordinates of the filters.
 
 Write w_i = r_i u_i with |u_i| = 1.  A tangent vector of M at v = mu(w) is
 
