@@ -55,7 +55,7 @@ def gradient_descent(net, loss, filters, step, n_steps, momentum=0.0):
 
     References
     ----------
-    prop-drift, prop-stable-step in "Where it ends, and how fast".
+    prop-03-drift, prop-stable-step
 
     Examples
     --------
