@@ -20,6 +20,8 @@ and when the result leaves double precision; its own docstring tells what else i
 
 # Named one by one, in the order of the book.  Two modules share the name of their
 # function; the function is what `lcnlib.invariants` and `lcnlib.function_space_flow` mean.
+from . import fully_connected, shallow_relu
+from .conservation import ConservationLaws, conserved_laws
 from .convolution import apply, cofactors, end_to_end
 from .critical import CriticalPoints, critical_points, ed_degree
 from .curvature import CoordinateCurvatures, coordinate_curvatures, sectional_curvature
@@ -47,6 +49,7 @@ from .lifting import lift
 from .losses import Loss, QuadraticLoss
 from .metric import horizontal_lift, inner, riemannian_gradient, tangent_basis
 from .network import LCN, random_filters
+from .torch_bridge import from_torch
 from .warped import (
     WarpedPoint,
     distance_to_zero,
@@ -78,6 +81,8 @@ __all__ = [
     "CriticalPoints", "critical_points", "ed_degree",
     # Where it ends, and how fast
     "gradient_descent", "ensemble", "EnsembleResult", "Failure", "Seeds",
+    # Contrasts, conservation laws without theory, networks from elsewhere
+    "fully_connected", "shallow_relu", "conserved_laws", "ConservationLaws", "from_torch",
     # What can go wrong
     "LCNError", "ArchitectureError", "InputError", "ZeroFilterError", "NotInFunctionSpaceError",
     "AmbiguousFactorizationError", "NotTangentError", "SingularPointError", "FlowError",
