@@ -9,7 +9,7 @@ from ._core.checks import as_filters
 from ._core.collocation import FINEST, StepTooSmall, collocate
 from ._core.hessian import LossFlow, QuadraticFlow
 from ._core.plan import plan
-from ._core.scaling import layer_norms, scaled, scaling_factors
+from ._core.scaling import layer_norms, sharp_invariants, to_invariants
 from ._core.solver import (
     FOLLOWING,
     as_times,
@@ -139,19 +139,23 @@ def gradient_flow(
     else:
         field = LossFlow(net, slope_of(loss), batch)
 
+    delta = sharp_invariants(p, start)
     done = None
     small = net.n_parameters <= COLLOCATION_LIMIT
     if quadratic and small and method is None and not options and len(t) > 1:
-        done = _collocation(field, start, t, rtol, atol, progress)
+        done = _collocation(field, start, delta, t, rtol, atol, progress)
     if done is None:
         done = integrate(
             lambda _, theta: field.velocity(theta), start, t, sizes=partial(layer_sizes, p),
             hessian=field.hessian if quadratic else None, method=method, progress=progress,
-            rtol=rtol, atol=atol, **options,
+            hold=lambda theta: to_invariants(p, theta, delta), rtol=rtol, atol=atol, **options,
         )
     y, n_evaluations, message = done
-    path = [np.ascontiguousarray(w) for w in p.unpack(y.reshape(-1, y.shape[-1]), (len(t), *batch))]
-    _project(net, path, ws)
+    for x in y[1:]:
+        x[...] = to_invariants(p, x, delta)
+    y[0] = start
+    path = p.unpack(y.reshape(-1, y.shape[-1]), (len(t), *batch))
+    path = [np.ascontiguousarray(w) for w in path]
     return record(net, loss, t, path, rtol, n_evaluations, message)
 
 
@@ -165,12 +169,12 @@ def record(net, loss, t, path, rtol, n_evaluations, message):
     return FlowResult(t, path, v, values, delta, n_evaluations, True, message)
 
 
-def _collocation(field, start, t, rtol, atol, progress):
+def _collocation(field, start, delta, t, rtol, atol, progress):
     """States at t, evaluations and message; None where collocation does not apply."""
     if not (FINEST <= rtol < 1 and (atol is None or atol > 0)):
         return None
+    p = field.plan
     if atol is None:
-        p = field.plan
 
         def atol(theta):
             return FOLLOWING * rtol * layer_sizes(p, theta)
@@ -179,27 +183,10 @@ def _collocation(field, start, t, rtol, atol, progress):
     try:
         y, count = collocate(
             field.velocity, field.hessian, start, t - t[0], rtol, atol,
-            show and (lambda time: show(t[0] + time)))
+            show and (lambda time: show(t[0] + time)),
+            lambda flows, y: to_invariants(p, y, delta[flows]))
     except (StepTooSmall, np.linalg.LinAlgError):
         return None
     if show is not None:
         show(t[-1], True)
     return y, count, "Implicit collocation reached the last time."
-
-
-def _project(net, path, start):
-    """Scale the filters of all times after the first back to the first's invariants, in place."""
-    for w, w0 in zip(path, start):
-        w[0] = w0
-    if len(path[0]) == 1 or net.depth == 1:
-        return
-    norms = layer_norms(path, net.ndim)
-    delta = np.broadcast_to(np.diff(norms[0] ** 2, axis=-1), (*norms.shape[:-1], net.depth - 1))
-    alive = (norms > 0).all(axis=-1)
-    alive[0] = False
-    factors = np.ones_like(norms)
-    with np.errstate(all="ignore"):
-        factors[alive] = scaling_factors(norms[alive], delta[alive])
-    factors[~np.isfinite(factors).all(axis=-1)] = 1.0  # beyond double precision
-    for w, s in zip(path, scaled(path, factors, net.ndim)):
-        w[...] = s

@@ -25,6 +25,9 @@ NEWTON_LIMIT = 10
 NEWTON_SLOW = 5
 # For one flow with so few parameters the system's inverse, as one matrix, saves many calls.
 MATRIX_LIMIT = 12
+# A flow that has shrunk to this fraction is put back to its invariants: an error in them that was
+# small beside the squared filters must not become large.
+SHRUNK = 0.7
 # The finest relative tolerance that rounding in the tables leaves room for.
 FINEST = 1e-13
 # Of the collocation polynomial.
@@ -197,7 +200,7 @@ class StepTooSmall(Exception):
 
 
 @np.errstate(all="ignore")  # what is not finite is rejected, and tried again with a smaller step
-def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
+def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None):
     """States at the times t, and the number of evaluations of the velocity.
 
     Parameters
@@ -211,6 +214,8 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
     atol : float, or function (B, P) -> (B, P) of the state
         For the polynomials between steps; the ends of the steps are better.
     show : function of the time reached, optional
+    hold : function (indices of flows, states) -> states, optional
+        Puts states back to what they conserve, whenever they have become small.
 
     Returns
     -------
@@ -225,6 +230,7 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
     h = np.minimum(1.0 / np.maximum(fastest, 1e-300), end - t[0])
     old_z, old_h = np.zeros((STAGES, *y.shape)), h.copy()
     count = 0
+    peak = np.abs(y).max(axis=1, initial=0.0)
     while len(flows):
         h = np.minimum(h, end - time)
         scale = (atol(y) if callable(atol) else atol) + rtol * np.abs(y)
@@ -256,12 +262,19 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None):
             tiny = ~good & (h * factor < 1e-14 * np.abs(time))
             if tiny.any():
                 raise StepTooSmall(time[tiny][0])
+        if hold is not None:
+            top = np.abs(y).max(axis=1)
+            small = top < SHRUNK * peak
+            if small.any():
+                y[small] = hold(flows[small], y[small])
+                peak[small] = top[small]
         h = h * factor
         if show is not None:
             show(float(time.min()))
         going = time < end
         if not going.all():
             flows, y, time, h, used = flows[going], y[going], time[going], h[going], used[going]
+            peak = peak[going]
             d, q, old_z, old_h = d[going], q[going], old_z[:, going], old_h[going]
         stale = np.flatnonzero(used >= NEWTON_SLOW)
         if len(stale):

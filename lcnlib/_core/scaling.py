@@ -1,5 +1,7 @@
 """Norms of filters, and the scaling fibre: the computation behind `rescale`."""
 
+from math import fsum
+
 import numpy as np
 
 
@@ -15,6 +17,42 @@ def norms(w, ndim):
 def layer_norms(ws, ndim):
     """Norms of all layers, (*batch, H)."""
     return np.stack([norms(w, ndim) for w in ws], axis=-1)
+
+
+def sharp_invariants(p, theta):
+    """The invariants of packed filters (B, P) to the last digit, (B, H-1).
+
+    Next to large filters with nearly equal norms rounding of the squares would be seen: a flow
+    may end where the filters are small, and remembers the invariants.
+    """
+    c = 134217729.0 * theta  # Dekker: the rounding error of each square
+    high = c - (c - theta)
+    low = theta - high
+    square = theta * theta
+    rest = ((high * high - square) + 2 * high * low) + low * low
+    if not np.isfinite(rest).all():
+        rest = np.zeros_like(rest)
+    out = np.empty((len(theta), len(p.parts) - 1))
+    for i, (a, b) in enumerate(zip(p.parts[:-1], p.parts[1:])):
+        terms = np.concatenate([square[:, b], rest[:, b], -square[:, a], -rest[:, a]], axis=1)
+        out[:, i] = [fsum(row) for row in terms.tolist()]
+    return out
+
+
+def to_invariants(p, theta, delta):
+    """Packed filters (B, P) scaled to the invariants (B, H-1); those with a zero filter stay."""
+    if theta.shape[1] == 0 or len(p.parts) == 1:
+        return theta
+    ends = np.asarray(p.offsets[:-1])
+    top = np.abs(theta).max(axis=1, keepdims=True, initial=0.0)
+    top = np.where(top > 0, top, 1.0)
+    sizes = top * np.sqrt(np.add.reduceat((theta / top) ** 2, ends, axis=1))
+    alive = (sizes > 0).all(axis=1)
+    factors = np.ones_like(sizes)
+    with np.errstate(all="ignore"):
+        factors[alive] = scaling_factors(sizes[alive], delta[alive])
+    factors[~np.isfinite(factors).all(axis=1)] = 1.0  # beyond double precision
+    return theta * np.repeat(factors, p.sizes, axis=1)
 
 
 def offsets(delta):

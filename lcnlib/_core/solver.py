@@ -18,7 +18,7 @@ from .checks import as_real, check_fraction
 FOLLOWING = 1e-3
 # The solver gets other tolerances when a size has shrunk to this fraction, or grown so many times:
 # too small a size costs steps only, too large a one costs digits.
-SHRUNK, GROWN = 0.1, 1e6
+SHRUNK, GROWN = 0.3, 1e6
 # A filter of less than this fraction of the largest is about to vanish.
 LEAST_RATIO = 1e-9
 # Below this nothing is resolved any more; squares of numbers above it are in range.
@@ -98,8 +98,8 @@ def whole_size(v):
     return np.broadcast_to(np.maximum(norm, LEAST_SIZE), v.shape)
 
 
-def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, progress=False, event=None,
-              **options):
+def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None, progress=False,
+              event=None, **options):
     """States (T, B, N) at the times t, evaluations, message, by a method of `solve_ivp`.
 
     The tolerances are those wanted of the reported states.  A solver controls each step by itself,
@@ -110,6 +110,8 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, progress=F
     Parameters
     ----------
     rhs, hessian : functions (time, (B, N)) -> (B, N), and (B, N) -> (B, N, N)
+    hold : function (B, N) -> (B, N), optional
+        Puts the state back to what it conserves, when the solver starts anew.
     event : function (time, (B, N)), optional
         Called at the start and at the end of each step; to stop, it raises.
     """
@@ -194,7 +196,8 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, progress=F
                 if ratio.min() < SHRUNK or ratio.max() > GROWN:
                     evaluations += solver.nfev
                     options.pop("first_step", None)
-                    old, solver = begin(solver.t, solver.y.copy())
+                    y = y.copy() if hold is None else hold(y)
+                    old, solver = begin(solver.t, y.reshape(-1))
     if show is not None:
         show(t[-1], True)
     message = "The solver successfully reached the end of the integration interval."
