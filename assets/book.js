@@ -62,6 +62,18 @@
       await window.MathJax.typesetPromise(Array.from(piece));
       await new Promise(function (go) { wait(go, { timeout: 1000 }); });
     }
+    await document.fonts.ready;
+    returnToPlace();
+  }
+  // A link into the page: formulas have moved its place since the browser went there.  Who has
+  // scrolled meanwhile stays where he is.
+  var moved = false;
+  ["wheel", "touchmove", "keydown", "pointerdown"].forEach(function (kind) {
+    window.addEventListener(kind, function () { moved = true; }, { passive: true });
+  });
+  function returnToPlace() {
+    var place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (place && !moved) place.scrollIntoView();
   }
   if (window.MathJax) { // on pages with formulas
     window.MathJax.startup = { pageReady: typeset };
@@ -69,6 +81,20 @@
       if (window.MathJax.typeset) window.MathJax.typeset(); // paper does not wait
     });
   }
+
+  // Paper is light and shows what is folded; afterwards the page is as it was.
+  var folded = [];
+  window.addEventListener("beforeprint", function () {
+    document.documentElement.dataset.lcnTheme = look.theme;
+    look.theme = "light";
+    folded = Array.from(document.querySelectorAll("main details:not([open])"));
+    folded.forEach(function (e) { e.open = true; });
+  });
+  window.addEventListener("afterprint", function () {
+    if (look.lcnTheme) look.theme = look.lcnTheme;
+    delete look.lcnTheme;
+    folded.forEach(function (e) { e.open = false; });
+  });
 
   // A box that scrolls sideways must be reachable by keyboard.
   function markScrollers() {

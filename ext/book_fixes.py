@@ -56,6 +56,27 @@ def fold_proofs(app, doctree):
             proof.insert(0, nodes.title("", "Proof"))
 
 
+SAME = {"proof-content", "exercise-content", "solution-content"}
+
+
+def drop_repeated_ids(app, doctree, docname):
+    # sphinx-proof and sphinx-exercise give the content of every statement the same id.
+    for node in doctree.findall(nodes.section):
+        if SAME & set(node["ids"]):
+            node["ids"] = [i for i in node["ids"] if i not in SAME]
+
+
+def title_once(app, pagename, templatename, context, doctree):
+    # The landing page is called as the book is.
+    if pagename == app.config.root_doc:
+        context["docstitle"] = ""
+
+
+def write_every_page(app, env):
+    # Sphinx writes only what has changed, and would not see a reference to what is gone.
+    return sorted(env.found_docs)
+
+
 def whole_lines(outputs):
     # MyST-NB ends a line wherever the kernel happened to send what was printed so far.
     joined = {}
@@ -73,7 +94,10 @@ def setup(app):
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_HideCellInput))
     app.connect("doctree-read", fold_proofs)
+    app.connect("env-get-updated", write_every_page)
+    app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("html-page-context", set_default_mode)
+    app.connect("html-page-context", title_once)
     app.connect("config-inited", merge_singlehtml_handlers)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

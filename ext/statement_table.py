@@ -29,6 +29,7 @@ def row(s):
 
 class StatementTable(SphinxDirective):
     def run(self):
+        self.env.note_reread()  # it depends on all chapters
         box = nodes.container()
         titles, lines, last = dict(statements.titles()), [], None
         for s in statements.statements():

@@ -2,12 +2,15 @@
 
 usage: python tools/build.py [--cold] [OUT]
 
-Every page is read anew, because a second incremental build passes over the faults of the first.
-Notebooks are executed as many at a time as there are cores.  Executed cells are kept between
-builds, but not past a change of the library or of the lock; ``--cold`` starts from nothing.  OUT
-is the build folder, ``_build`` by default.
+Only pages that have changed are read anew, and all are written, so that a reference to what is
+gone is found on every page (ext/book_fixes.py).  After a build with a fault all are read anew: a
+page's own faults are told when it is read.  Notebooks are executed as many at a time as there are
+cores.  Executed cells are kept between builds, but not past a change of the library's code (its
+comments and docstrings may change) or of the lock; ``--cold`` starts from nothing.  OUT is the
+build folder, ``_build`` by default.
 """
 
+import ast
 import hashlib
 import logging
 import os
@@ -26,13 +29,42 @@ from jupyter_cache.executors import load_executor
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def digest(*parts):
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def code(path):
+    """A module's code without comments and docstrings."""
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) \
+                and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def contents(*patterns):
+    """The files that match, with what is in them."""
+    files = sorted(p for pattern in patterns for p in ROOT.glob(pattern)
+                   if p.is_file() and not {"__pycache__", "vendor"} & set(p.parts))
+    return digest(*(f"{p.relative_to(ROOT)} {hashlib.sha256(p.read_bytes()).hexdigest()}"
+                    for p in files))
+
+
 def code_key():
     """Hash of everything, besides the notebooks, that their output depends on."""
-    files = [*sorted(ROOT.glob("lcnlib/**/*.py")), *sorted(ROOT.glob("lcnlib/*.json")),
-             ROOT / "requirements.txt", *sorted(
-        p for p in ROOT.glob("book/**/*") if p.suffix in (".npz", ".csv", ".py"))]
-    return hashlib.sha256(b"".join(
-        f"{p.relative_to(ROOT)}\n".encode() + p.read_bytes() for p in files)).hexdigest()
+    modules = sorted(ROOT.glob("lcnlib/**/*.py"))
+    return digest(*(f"{p.relative_to(ROOT)} {code(p)}" for p in modules),
+                  contents("lcnlib/**/*.json", "explorables/*.js", "requirements.txt",
+                           "book/**/*.npz", "book/**/*.csv", "book/**/*.py"))
+
+
+def pages_key(code):
+    """Hash of what every page depends on: after a change all of them are read anew."""
+    names = sorted(p.name for p in ROOT.glob("book/*") if p.suffix in (".ipynb", ".md"))
+    return digest(code, *names, os.environ.get("LCN_BOOK_LIVE", ""),
+                  contents("_config.yml", "_toc.yml", "ext/**/*", "assets/*", "tools/*",
+                           "book/references.bib", "package-lock.json"))
 
 
 def execute(folder):
@@ -65,27 +97,37 @@ def main(*args):
     out = parent / "_build"
     if cold:
         shutil.rmtree(out, ignore_errors=True)
-    cache, key = out / ".jupyter_cache", out / ".code-sha256"
+    cache, key, state = out / ".jupyter_cache", out / ".code-sha256", out / ".pages-sha256"
+    index = out / "html" / "index.html"
     now = code_key()
+    shared = pages_key(now)
+    everything = f"{shared} {contents('book/**/*', 'lcnlib/**/*.py', 'tests/*.py')}"
+    # There is a state only after a build without a fault.
+    before = state.read_text() if state.exists() and index.exists() else ""
+    if before == everything:
+        print(f"Nothing has changed.\nThe book is in {index}")
+        return
     if not key.exists() or key.read_text() != now:
         shutil.rmtree(cache, ignore_errors=True)
-    for stale in ("html", ".doctrees"):
-        shutil.rmtree(out / stale, ignore_errors=True)
+    state.unlink(missing_ok=True)
+    if before.split(" ")[0] != shared:
+        for stale in ("html", ".doctrees"):
+            shutil.rmtree(out / stale, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     key.write_text(now)
     vendor.main()
     os.environ["LCN_BOOK_STATIC"] = "1"
     execute(cache)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output",
-               parent, "-W", "-n", "--keep-going", "--all"]
+               parent, "-W", "-n", "--keep-going"]
     done = subprocess.run(command, cwd=ROOT)
-    index = out / "html" / "index.html"
     if done.returncode or not index.exists():
         sys.exit("The book was not built: the warnings and errors above say why.")
     downloads.main(index.parent)
     # In a process of its own: it draws, and this one has not loaded matplotlib.
     subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview",
                     index.parent / "_static" / "preview.png"], cwd=ROOT, check=True)
+    state.write_text(everything)
     print(f"\nThe book is in {index}")
 
 

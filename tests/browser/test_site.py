@@ -33,6 +33,30 @@ def test_links_and_fragments_resolve(html, pages):
     assert not broken, "\n".join(sorted(set(broken)))
 
 
+def test_ids_are_unique_and_titles_say_a_thing_once(html, pages):
+    faults = []
+    for name in pages:
+        text = re.sub(r"<svg.*?</svg>", "", (html / name).read_text("utf-8"), flags=re.S)
+        soup = BeautifulSoup(text, "html.parser")
+        ids = [e["id"] for e in soup.select("[id]")]
+        faults += [f"{name}: id {i} repeats" for i in sorted({i for i in ids if ids.count(i) > 1})]
+        parts = soup.title.text.split(" \u2014 ") if soup.title else []
+        if len(parts) != len(set(parts)):
+            faults.append(f"{name}: {soup.title.text}")
+    assert not faults, "\n".join(faults)
+
+
+def test_statements_of_a_chapter_share_one_counter(html):
+    kinds = "Theorem|Definition|Proposition|Lemma|Corollary|Remark|Example|Conjecture|Algorithm"
+    for path in sorted(html.glob("book/[0-9]*.html")):
+        soup = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        found = [e.text.strip() for e in soup.select("div.proof > p.admonition-title > "
+                                                     "span.caption-number")]
+        numbers = [int(w.rsplit(".", 1)[1]) for w in found
+                   if re.fullmatch(rf"({kinds}) \d+\.\d+", w)]
+        assert numbers == list(range(1, len(numbers) + 1)), f"{path.name}: {found}"
+
+
 def test_front_door_leads_to_the_landing_page(chromium, base):
     page = chromium.new_page()
     page.goto(base)
