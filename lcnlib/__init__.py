@@ -49,6 +49,7 @@ from .lifting import lift
 from .losses import Loss, QuadraticLoss
 from .metric import horizontal_lift, inner, riemannian_gradient, tangent_basis
 from .network import LCN, random_filters
+from .projection import Projection, project
 from .torch_bridge import from_torch
 from .warped import (
     WarpedPoint,
@@ -68,7 +69,7 @@ __all__ = [
     # From parameters to functions: the kernel
     "jacobian", "jvp", "vjp", "ntk", "ntk_apply", "rank",
     # One function, one kernel
-    "polyphase", "factorizations", "lift",
+    "polyphase", "factorizations", "lift", "project", "Projection",
     # The Riemannian gradient flow
     "function_space_flow", "inner", "riemannian_gradient", "tangent_basis", "horizontal_lift",
     # Stride one; two dimensions

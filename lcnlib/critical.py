@@ -129,6 +129,7 @@ def critical_points(net, loss):
             "were expected; the architecture is too ill-conditioned for this method"
         )
     system = CriticalSystem(net)
+    a, b = a[np.ix_(system.reached, system.reached)], b[system.reached]
     for care in (1.0, 5.0, 25.0):
         w, arrived = track(system, start, base, (a, b), care)
         v = system.mu(w)
@@ -182,9 +183,11 @@ def _record(net, system, w, a, b, loss, scale, degree, far):
         w[real] = w[real] + system.step(w[real], a, b)
     w = system.balance(w)
     step = np.linalg.norm(system.step(w, a, b), axis=1) / np.linalg.norm(w, axis=1)
-    v = system.mu(w).reshape(len(w), *net.end_to_end_shape) * scale**net.depth
-    rest = (v - loss.target).reshape(len(w), system.k)
-    weight = np.eye(system.k) if loss.weight is None else loss.weight
+    v = np.zeros((len(w), loss.target.size), complex)
+    v[:, system.reached] = system.mu(w) * scale**net.depth
+    rest = v - loss.target.reshape(-1)
+    v = v.reshape(len(w), *net.end_to_end_shape)
+    weight = np.eye(loss.target.size) if loss.weight is None else loss.weight
     values = 0.5 * np.einsum("ni,ij,nj->n", rest, weight, rest)
     index = np.array([_index(system, x, a, b) if r else -1 for x, r in zip(w, real)], dtype=int)
     units = np.concatenate([x / np.linalg.norm(x, axis=1)[:, None] for x in system.split(w)], 1)

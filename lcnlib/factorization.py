@@ -25,6 +25,9 @@ NEAR = 0.03
 SAME = 1e-7
 # Entries below this, relative to the largest of the filter, do not decide its sign.
 NEGLIGIBLE = 1e-8
+# Coefficients that change by less than this power of two from one to the next need no balance;
+# leaving them as they are keeps the last digit of v.
+STEEP = 3
 
 
 def factorizations(net, v, *, rtol=1e-10, limit=10_000):
@@ -94,7 +97,7 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     """
     v = as_one_end_to_end(net, v)
     check_tolerance(rtol, limit)
-    v = v / np.abs(v).max()
+    v, powers = _balanced(v)
     layers = list(zip(net.filter_shapes, net.cumulative_strides))
     for tol in dict.fromkeys((MERGE, max(MERGE, rtol))):
         near = max(NEAR, sqrt(rtol))
@@ -103,8 +106,34 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
         best = min((at.residual for at in found), default=1.0)
         if best <= rtol:
             bound = min(rtol, max(EXACT, 100 * best))
-            return _distinct_in_order([at for at in found if at.residual <= bound])
+            kept = _distinct([at for at in found if at.residual <= bound])
+            return _in_order([_unbalanced(net, filters, powers) for filters in kept])
     return []
+
+
+def _balanced(v):
+    """v(2^powers x) with coefficients of like size on every axis, and the powers.
+
+    Factoring must not depend on the unit of x.  The logarithms of the coefficients get no slope:
+    the geometric mean of the moduli of the roots becomes about one.  Powers of two are exact.
+    """
+    v = v / np.abs(v).max()
+    places = np.argwhere(v)
+    size = np.log2(np.abs(v[v != 0]))
+    lines = np.column_stack([places, np.ones(len(places))])
+    slope = np.linalg.lstsq(lines, size, rcond=None)[0][:-1]
+    powers = -np.where(np.abs(slope) > STEEP, np.round(slope), 0).astype(int)
+    out = np.ldexp(v, np.indices(v.shape).T.dot(powers).T)
+    return out / np.abs(out).max(), powers
+
+
+def _unbalanced(net, filters, powers):
+    """Filters of v from those of its balanced form."""
+    out = []
+    for w, s in zip(filters, net.cumulative_strides):
+        shift = np.indices(w.shape).T.dot(powers * s).T
+        out.append(np.ldexp(w, shift.max() - shift))
+    return canonical(out)
 
 
 def as_one_end_to_end(net, v):
@@ -139,12 +168,20 @@ def canonical(filters):
     return out
 
 
-def _distinct_in_order(found):
-    """The distinct answers, sorted by their entries; the most accurate copy of each."""
+def _flat(found):
+    return np.array([np.concatenate([w.reshape(-1) for w in filters]) for filters in found])
+
+
+def _distinct(found):
+    """The distinct answers; the most accurate copy of each."""
     found = [canonical(at.filters) for at in sorted(found, key=lambda at: at.residual)]
-    flat = np.array([np.concatenate([w.reshape(-1) for w in filters]) for filters in found])
-    kept = sorted(distinct(flat, SAME), key=lambda i: tuple(np.round(flat[i], 8) + 0.0))
-    return [found[i] for i in kept]
+    return [found[i] for i in distinct(_flat(found), SAME)]
+
+
+def _in_order(found):
+    """Sorted by their entries, first layer first."""
+    rows = np.round(_flat(found), 8) + 0.0
+    return [found[i] for i in sorted(range(len(found)), key=lambda i: tuple(rows[i]))]
 
 
 def distinct(rows, tol):

@@ -285,3 +285,15 @@ def test_bad_input():
         critical_points(net, QuadraticLoss(np.ones(5), np.diag([1.0, 1, 1, 1, 0])))
     with pytest.raises(errors.InputError, match="2000"):
         critical_points(LCN((5, 5, 5), 5), QuadraticLoss(np.ones(125)))
+
+
+def test_many_layers_of_size_one():
+    net = LCN((2, 1, 1, 1, 1, 1, 1, 1, 2), 2)
+    rng = np.random.default_rng(0)
+    loss = QuadraticLoss(rng.standard_normal(net.end_to_end_shape))
+    found = critical_points(net, loss)
+    assert found.ed_degree == 6 and len(found) + found.at_infinity == 6
+    for w in zip(*(x[found.real].real for x in found.filters)):
+        v = lcnlib.end_to_end(net, w)
+        pulled = lcnlib.vjp(net, w, loss.gradient(v))
+        assert max(np.abs(g).max() for g in pulled) < 1e-9

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lcnlib as lcn
-from lcnlib import LCN
+from lcnlib import LCN, InputError
 from lcnlib._algebra import distribute as _distribute
 from lcnlib._algebra import polyphase as _polyphase
 from lcnlib._algebra import roots as _roots
@@ -527,3 +527,23 @@ def test_complex_pairs_of_curves_stay_together():
         (found,) = _irreducible.factor_candidates(p, 2e-14)
         assert sorted(f.shape for f, _ in found) == sizes
     assert lcn.factorizations(LCN([(2, 2), (2, 2)]), pair) == []
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 1e3, 1e6])
+def test_the_unit_of_x_does_not_matter(size):
+    """Roots of any size, with multiplicities: (x - r)^5 (x - s)^4 and (x - r)^3 (x - s)^2."""
+    for net, (m, n), expected in ((LCN((5, 6)), (5, 4), 5), (LCN((3, 4)), (3, 2), 3)):
+        v = np.poly([-size] * m + [-2 * size] * n)[::-1]
+        found = lcn.factorizations(net, v)
+        assert len(found) == expected
+        for w in found:
+            u = lcn.end_to_end(net, w)
+            c = v @ u / (u @ u)
+            assert np.abs(c * u - v).max() < 1e-9 * np.abs(v).max()
+
+
+def test_too_many_are_refused_before_the_work():
+    net = LCN((2,) * 20)
+    v = lcn.end_to_end(net, lcn.random_filters(net, 0))
+    with pytest.raises(InputError, match="2432902008176640000"):
+        lcn.factorizations(net, v)

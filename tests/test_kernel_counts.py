@@ -187,3 +187,8 @@ def test_bad_input():
                 call(bad)
     with pytest.raises(lcn.InputError, match="net"):
         lcn.root_groups((3, 3))
+
+
+def test_twenty_layers_are_counted_without_listing():
+    assert lcn.generic_kernel_count(LCN((2,) * 20)) == factorial(20)
+    assert lcn.generic_kernel_count(LCN((2,) * 20), np.zeros(19)) == 1

@@ -254,3 +254,11 @@ def test_a_noisy_v_needs_a_larger_rtol():
         with pytest.raises(lcn.NotInFunctionSpaceError, match="rtol"):
             lcn.lift(net, noisy, delta, guess)
         assert up_to_signs(lcn.lift(net, noisy, delta, guess, rtol=1e-5), w) < 1e-5
+
+
+def test_a_guess_for_large_filters():
+    net = LCN([(64, 64), (64, 64)])
+    w, noise = lcn.random_filters(net, 1), lcn.random_filters(net, 2)
+    guess = [x + 1e-3 * y for x, y in zip(w, noise)]
+    found = lcn.lift(net, lcn.end_to_end(net, w), lcn.invariants(net, w), guess=guess)
+    assert max(np.abs(a - b).max() for a, b in zip(found, w)) < 1e-10

@@ -1,4 +1,4 @@
-"""Distributions of irreducible factors among layers of given degrees: counted and listed (S8)."""
+"""Distributions of irreducible factors among layers of given degrees: counted and listed."""
 
 from functools import cache
 
@@ -26,11 +26,14 @@ def distributions(degrees, multiplicities, capacities, limit=None):
     degrees, capacities = [tuple(d) for d in degrees], tuple(tuple(c) for c in capacities)
 
     @cache
-    def count(j, room):
-        """Ways to place the factors j, j+1, ... when the layers have `room` left."""
+    def ways(j, room):
+        """Ways to place the factors j, j+1, ... when the layers, in any order, have `room`."""
         if j == len(degrees):
             return int(not any(map(any, room)))
         return sum(count(j + 1, left) for _, left in placements(j, room))
+
+    def count(j, room):
+        return ways(j, tuple(sorted(room)))
 
     @cache
     def placements(j, room):

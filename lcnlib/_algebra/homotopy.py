@@ -1,4 +1,4 @@
-"""Critical points of complex quadratic losses by following paths (S13, chapter 10).
+"""Critical points of complex quadratic losses by following paths .
 
 Unknown are the filters W = (w_1 ... w_H) over the complex numbers, up to scalars with product
 one.  For a loss with gradient A v - b the equations are F(W) = dmu^T (A mu(W) - b) = 0.  Their
@@ -26,14 +26,14 @@ BATCH = 64
 class CriticalSystem:
     """F and its derivatives at N parameter points at once.
 
-    W has shape (N, n_parameters); A has shape (N, |k|, |k|) or (|k|, |k|), b (N, |k|) or (|k|,).
+    W has shape (N, n_parameters).  Below, v means its k entries `reached`, those that can be other
+    than zero: A has shape (N, k, k) or (k, k), b (N, k) or (k,).
     """
 
     def __init__(self, net):
         self.sizes = [prod(k) for k in net.filter_shapes]
         self.depth = net.depth
         self.n = net.n_parameters
-        self.k = prod(net.end_to_end_shape)
         self.cuts = np.cumsum(self.sizes)[:-1]
         # entry[j_1, ..., j_H] = position in v of the monomial w_1[j_1] ... w_H[j_H].
         position = 0
@@ -41,22 +41,24 @@ class CriticalSystem:
             grid = np.stack(np.unravel_index(np.arange(prod(k)), k)) * np.array(s)[:, None]
             flat = np.ravel_multi_index(tuple(grid), net.end_to_end_shape)
             position = np.add.outer(position, flat)
+        # Only those entries of v count that some monomial meets; the others are always zero.
+        self.reached, place = np.unique(position, return_inverse=True)
+        self.k = len(self.reached)
         self.entry = np.zeros((position.size, self.k))
-        self.entry[np.arange(position.size), position.ravel()] = 1
-        self.letters = "abcdefgh"[: self.depth]
+        self.entry[np.arange(position.size), place.ravel()] = 1
 
     def split(self, w):
         return np.split(w, self.cuts, axis=-1)
 
     def mu(self, w):
-        """End-to-end filters, shape (N, |k|)."""
+        """End-to-end filters, shape (N, k)."""
         out = np.ones((len(w), 1))
         for x in self.split(w):
             out = _outer(out, x)
         return out @ self.entry
 
     def jacobian(self, w):
-        """dmu, shape (N, |k|, n_parameters)."""
+        """dmu, shape (N, k, n_parameters)."""
         xs, n = self.split(w), len(w)
         after = [np.ones((n, 1))]  # products of the filters behind, the last layer first
         for x in xs[:0:-1]:
@@ -78,10 +80,11 @@ class CriticalSystem:
         edges = [0, *self.cuts, self.n]
         for i in range(self.depth):
             for j in range(i + 1, self.depth):
-                rest = [m for m in range(self.depth) if m not in (i, j)]
-                spec = ",".join(["n" + self.letters] + ["n" + self.letters[m] for m in rest])
-                spec += f"->n{self.letters[i]}{self.letters[j]}"
-                block = np.einsum(spec, tensor, *(xs[m] for m in rest))
+                block = tensor  # the last layers first, so that axes keep their numbers
+                for m in sorted(set(range(self.depth)) - {i, j}, reverse=True):
+                    block = np.matmul(np.moveaxis(block, m + 1, -1),
+                                      xs[m].reshape(len(w), *(1,) * (block.ndim - 3), -1, 1))
+                    block = block[..., 0]
                 out[:, edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = block
                 out[:, edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.swapaxes(1, 2)
         return out

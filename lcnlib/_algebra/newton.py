@@ -1,4 +1,4 @@
-"""Gauss-Newton on directions: unit filters u_i and one scalar c with c mu(u) = v (S5).
+"""Gauss-Newton on directions: unit filters u_i and one scalar c with c mu(u) = v.
 
 Nothing here sees the scale of v, of the filters or of the invariants.
 """
@@ -6,6 +6,7 @@ Nothing here sees the scale of v, of the filters or of the invariants.
 from math import inf, sqrt
 
 import numpy as np
+import scipy
 
 from .._core.plan import plan
 
@@ -13,6 +14,8 @@ from .._core.plan import plan
 ROUNDING = 1e-13
 # Singular values below this, relative, are directions in which v does not move at all.
 RANK = 1e-13
+# Above this many entries the Jacobian is not formed: its products with vectors are.
+DENSE_ENTRIES = 1 << 22
 
 
 class Directions:
@@ -45,14 +48,22 @@ class Directions:
             if norm == 0.0:
                 return
             u /= norm
-        self.jacobian = p.jacobian(flat[None])[0]
-        self.product = self.jacobian.dot(flat) / net.depth  # Euler
+        if self.dense:
+            self.jacobian = p.jacobian(flat[None])[0]
+            self.product = self.jacobian.dot(flat) / net.depth  # Euler
+        else:
+            self.product = p.product(flat[None])[0]
         square = self.product.dot(self.product)
         if square > 0.0:
             self.c = self.product.dot(v) / square
         if self.c:
             self.defect = v - self.c * self.product
             self.residual = sqrt(self.defect.dot(self.defect))
+
+    @property
+    def dense(self):
+        """Whether the Jacobian is formed."""
+        return self.v.size * self.flat.size <= DENSE_ENTRIES
 
     @property
     def filters(self):
@@ -68,10 +79,22 @@ class Directions:
 
     def step(self):
         """The shortest solution of c J step = v - c mu, least squares."""
+        if not self.dense:
+            return self._step_by_products()
         u, s, vt = self.singular()
         kept = s > RANK * s[0]
         coefficients = self.defect.dot(u)
         return (np.where(kept, coefficients, 0.0) / np.where(kept, self.c * s, 1.0)).dot(vt)
+
+    def _step_by_products(self):
+        """The same by LSMR, from zero, so that the answer has no part along the null space."""
+        p, c, flat = plan(self.net), self.c, self.flat[None]
+        operator = scipy.sparse.linalg.LinearOperator(
+            (self.v.size, self.flat.size), dtype=float,
+            matvec=lambda d: c * p.jvp(flat, d.reshape(1, -1))[0],
+            rmatvec=lambda g: c * p.vjp(flat, g.reshape(1, -1))[0],
+        )
+        return scipy.sparse.linalg.lsmr(operator, self.defect, atol=1e-10, btol=1e-10)[0]
 
     def moved(self, step):
         return Directions(self.net, self.v, self.flat + step)
@@ -127,6 +150,8 @@ def isolation(at):
     that meet in one coefficient, the largest entry of mu(1, ..., 1).
     """
     net = at.net
+    if not at.dense:
+        return 0.0  # the singular value would cost more than all the rest
     meet = plan(net).product(np.ones((1, net.n_parameters))).max()
     sigma = at.singular()[1][-1]
     return min(1 / sqrt(net.depth), 0.63 * sigma / (sqrt(meet) * net.depth))

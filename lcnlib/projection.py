@@ -1,0 +1,169 @@
+"""The nearest filter that a network can express."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from ._core.checks import as_end_to_end, as_real
+from ._core.plan import plan
+from .critical import critical_points, ed_degree
+from .errors import InputError
+from .losses import QuadraticLoss
+from .network import random_filters
+
+__all__ = ["Projection", "project"]
+
+# Starts of Levenberg and Marquardt's method for each layer, and their precision.
+STARTS = 8
+PRECISION = 1e-15
+# With at most so many critical points all of them are found, and compared with the best start.
+CERTIFY = 64
+# Half the squared relative distance below which v is in M, up to rounding.
+EXACT = 1e-28
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The nearest filter that was found.
+
+    Attributes
+    ----------
+    end_to_end : ndarray, shape (*batch, *k)
+    filters : list of H ndarrays, shapes (*batch, *k_i)
+        With this product, all of one norm.
+    distance : ndarray, shape (*batch,)
+        In the norm of the weight.
+    certified : ndarray of bool, shape (*batch,)
+        True where all critical points over smooth points of M were found and the answer is the
+        nearest of them; else it is the best of several starts, and the distance an upper bound.
+    """
+
+    end_to_end: np.ndarray
+    filters: list
+    distance: np.ndarray
+    certified: np.ndarray
+
+
+def project(net, v, weight=None, seed=0):
+    """The nearest point of M to v, in the Euclidean norm or in that of a weight.
+
+    Book: cor-02-nearest, prop-10-critical.  Levenberg and Marquardt's method from several random
+    starts; where the architecture has few critical points (strides above one), all of them are
+    computed as well, and the answer is certified.
+
+    Parameters
+    ----------
+    net : LCN
+    v : ndarray, shape (*batch, *k)
+    weight : ndarray, shape (|k|, |k|), optional
+        Symmetric and positive definite; by default the identity.
+    seed : int or numpy.random.Generator, optional
+        Of the starts.
+
+    Returns
+    -------
+    Projection
+
+    Raises
+    ------
+    InputError
+        When `v` or `weight` does not fit.
+
+    See Also
+    --------
+    lift : the filters of a v that is in M
+    critical_points : all of them, with what else is known
+
+    Examples
+    --------
+    The nearest matrix of rank one keeps the larger singular value.
+
+    >>> near = project(LCN((2, 2), strides=2), [3.0, 0.0, 0.0, 1.0])
+    >>> abs(near.end_to_end).round(9).tolist(), round(float(near.distance), 9)
+    ([3.0, 0.0, 0.0, 0.0], 1.0)
+    """
+    v = as_end_to_end(net, v)
+    p = plan(net)
+    starts = p.pack(random_filters(net, seed, STARTS * net.depth))
+    root = _root(net, weight)
+    batch, size = v.shape[: v.ndim - net.ndim], int(np.prod(net.end_to_end_shape))
+    found = [_project_one(net, x, root, weight, starts) for x in v.reshape(-1, size)]
+    theta, distance, certified = map(np.array, zip(*found))
+    filters = p.unpack(theta, batch)
+    product = p.product(theta).reshape(batch + net.end_to_end_shape)
+    return Projection(product, filters, distance.reshape(batch), certified.reshape(batch))
+
+
+def _root(net, weight):
+    """R with R^T R = weight, or None."""
+    if weight is None:
+        return None
+    n = int(np.prod(net.end_to_end_shape))
+    weight = as_real(weight, "weight")
+    if weight.shape != (n, n):
+        raise InputError(f"weight: expected shape {(n, n)}, got {weight.shape}")
+    try:
+        if not np.allclose(weight, weight.T, rtol=1e-10, atol=0):
+            raise np.linalg.LinAlgError
+        return np.linalg.cholesky(weight).T
+    except np.linalg.LinAlgError:
+        raise InputError(
+            "weight: expected a symmetric positive definite matrix, got another; symmetrise it, "
+            "or add a small multiple of the identity"
+        ) from None
+
+
+def _project_one(net, v, root, weight, starts):
+    """Packed filters, distance and certificate for one v, of any scale."""
+    scale = float(np.abs(v).max())
+    if scale == 0.0:
+        return np.zeros(net.n_parameters), 0.0, True
+    target = v / scale
+    p, best = plan(net), None
+
+    def off(theta):
+        d = p.product(theta[None])[0] - target
+        return d if root is None else root @ d
+
+    def slope(theta):
+        j = p.jacobian(theta[None])[0]
+        return j if root is None else root @ j
+
+    complete, critical = _critical(net, target, weight)
+    for start in [*critical, *starts]:
+        done = scipy.optimize.least_squares(off, start, slope, xtol=PRECISION, ftol=PRECISION,
+                                            gtol=PRECISION, max_nfev=400)
+        if best is None or done.cost < best.cost * (1 - 1e-9):
+            best, from_critical = done, len(critical) > 0 and any(start is c for c in critical)
+        if best.cost < EXACT:
+            break  # v is in M
+    # A start that ends lower than every critical point says that one was missed.
+    certified = best.cost < EXACT or (complete and from_critical)
+    theta = _balanced(net, best.x)
+    size = scale ** (1 / net.depth)
+    return theta * size, float(np.sqrt(2 * best.cost)) * scale, bool(certified)
+
+
+def _critical(net, target, weight):
+    """Whether all critical points are at hand, and the filters of the real ones."""
+    try:
+        if ed_degree(net) > CERTIFY:
+            return False, []
+        loss = QuadraticLoss(target.reshape(net.end_to_end_shape), weight)
+        points = critical_points(net, loss)
+    except InputError:  # a stride one, or a loss whose critical points are not isolated
+        return False, []
+    filters = [w[points.real].real for w in points.filters]
+    packed = plan(net).pack(filters) if len(points) else []
+    return points.complete, list(packed)
+
+
+def _balanced(net, theta):
+    """The same product with filters of one norm."""
+    parts = [theta[q] for q in plan(net).parts]
+    norms = np.array([np.linalg.norm(w) for w in parts])
+    if not norms.all():
+        return np.zeros_like(theta)
+    mean = np.exp(np.log(norms).mean())
+    return np.concatenate([w * (mean / n) for w, n in zip(parts, norms)])

@@ -1,0 +1,94 @@
+"""The nearest filter of M, against closed forms, brute force and its own certificate."""
+
+import numpy as np
+import pytest
+
+import lcnlib as lcn
+from lcnlib import LCN, InputError, project
+
+
+def test_rank_one_is_the_svd():
+    v = np.random.default_rng(0).standard_normal((5, 6))
+    net = LCN((2, 3), strides=2)
+    near = project(net, v)
+    s = np.linalg.svd(v.reshape(5, 3, 2), compute_uv=False)
+    assert np.abs(near.distance - s[:, 1]).max() < 1e-12
+    assert near.certified.all()
+    assert np.abs(lcn.end_to_end(net, near.filters) - near.end_to_end).max() < 1e-14
+    gap = np.linalg.norm(near.end_to_end - v, axis=1)
+    assert np.abs(gap - near.distance).max() < 1e-13
+
+
+def test_stride_one_is_the_nearest_root():
+    net, r = LCN((2, 2)), np.tan(np.linspace(-np.pi / 2, np.pi / 2, 200_001)[1:-1])
+    for v in ([1.0, 0.0, 1.0], [1.0, 0.4, 2.0], [3.0, -1.0, 1.0]):
+        brute = np.abs(np.polyval(v[::-1], r)) / np.sqrt(1 + r**2 + r**4)
+        near = project(net, v)
+        assert abs(near.distance - brute.min()) < 1e-8
+        assert not near.certified
+
+
+@pytest.mark.parametrize("net", [LCN((3, 2), 2), LCN((2, 2), 2), LCN([(2, 2), (2, 2)]),
+                                 LCN((2, 2, 2)), LCN((4,))], ids=str)
+def test_what_is_in_M_stays(net):
+    v = lcn.end_to_end(net, lcn.random_filters(net, 3))
+    near = project(net, v)
+    assert near.distance < 1e-12 * np.linalg.norm(v) and near.certified
+    assert np.abs(near.end_to_end - v).max() < 1e-12 * np.abs(v).max()
+
+
+def test_batch_is_single_and_scaled_is_scaled():
+    net, v = LCN((3, 2), 2), np.random.default_rng(1).standard_normal((2, 5))
+    both = project(net, v)
+    for i, x in enumerate(v):
+        one = project(net, x)
+        assert np.abs(one.end_to_end - both.end_to_end[i]).max() < 1e-10
+        for c in (1e-8, 1e8):
+            scaled = project(net, c * x)
+            assert np.abs(scaled.end_to_end / c - one.end_to_end).max() < 1e-10
+            assert abs(scaled.distance / c - one.distance) < 1e-10
+            assert scaled.certified == one.certified
+
+
+def test_critical_and_orthogonal():
+    net, v = LCN((3, 2), 2), np.array([1.0, 2, 3, 2, 1])
+    near = project(net, v)
+    assert near.certified
+    # The line through zero lies in M: what is left over is at right angles to the answer.
+    assert abs((v - near.end_to_end) @ near.end_to_end) < 1e-12
+    pulled = lcn.vjp(net, near.filters, v - near.end_to_end)
+    assert max(np.abs(g).max() for g in pulled) < 1e-9
+    better = min(0.5 * f for f in lcn.gradient_flow(
+        net, lcn.QuadraticLoss(v), lcn.random_filters(net, 0, 30), [0, 200]).loss[-1] * 2)
+    assert 0.5 * near.distance**2 <= better + 1e-9
+
+
+def test_another_norm():
+    net, v = LCN((2, 2), 2), np.array([3.0, 0.0, 0.0, 1.0])
+    weight = np.diag([1.0, 2.0, 1.0, 100.0])
+    near = project(net, v, weight)
+    angle = np.linspace(0, np.pi, 200_001)
+    u = np.array([np.cos(angle), np.sin(angle)])
+    square = 0.0  # row by row: the best multiple of u, in the weighted norm
+    for row, w in ((v[:2], weight.diagonal()[:2]), (v[2:], weight.diagonal()[2:])):
+        along = (w * row) @ u
+        square = square + w @ row**2 - along**2 / (w @ u**2)
+    assert abs(near.distance - np.sqrt(square.min())) < 1e-8
+    assert near.certified
+
+
+def test_zero_lists_and_views():
+    net = LCN((2, 2), 2)
+    assert project(net, np.zeros(4)).distance == 0
+    a = project(net, [3, 0, 0, 1])
+    b = project(net, np.array([3, 9, 0, 9, 0, 9, 1, 9], dtype=np.float32)[::2])
+    assert a.distance == b.distance
+
+
+@pytest.mark.parametrize(("weight", "words"), [
+    (np.eye(3), r"weight: expected shape \(4, 4\), got \(3, 3\)"),
+    (np.diag([1.0, 1, 1, 0]), "weight: expected a symmetric positive definite"),
+])
+def test_bad_weights(weight, words):
+    with pytest.raises(InputError, match=words):
+        project(LCN((2, 2), 2), np.ones(4), weight)
