@@ -35,8 +35,10 @@ live-test: live
 live-lock: .venv/installed
 	$(BIN)/python tools/live_lock.py
 
+# The chapters as Jupyter shows them best, in notebooks/; those in book/ are what writers edit.
 lab: .venv/installed
-	cd book && ../$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/python tools/downloads.py
+	$(BIN)/jupyter lab notebooks/index.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: .venv/installed
 	$(BIN)/python tools/test.py

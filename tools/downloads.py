@@ -1,14 +1,20 @@
-"""The notebooks of the built book that readers download, and that Colab opens.
+"""The book's notebooks for Jupyter: those that readers download, that Colab and JupyterLab open.
 
-They read without the book's directives.  Where _config.yml names a repository, their first cell
-installs the release of lcnlib; the notebooks in git stay without it.
+usage: python tools/downloads.py [FOLDER]    write them to FOLDER, `notebooks` by default
+
+They read without the book's directives (tools/translate.py).  The first cell of a downloaded one
+says where lcnlib comes from; those that `make lab` opens need none.  What a reader has changed in
+FOLDER is kept.
 """
 
+import hashlib
 import json
+import sys
 import tomllib
 from pathlib import Path
 
-import live_text
+import nbformat
+import translate
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,21 +24,58 @@ try:
     import lcnlib
 except ModuleNotFoundError:
     %pip install --quiet "lcnlib @ git+{url}@v{version}"'''
+SENTENCE = """\
+*This notebook needs `lcnlib`, the library of this book, with NumPy, SciPy, Matplotlib, ipywidgets \
+and anywidget. Unpack the book's source and run `pip install ".[notebooks]"` in its folder; there, \
+`make lab` opens all chapters.*"""
 
 
-def install_cell(url):
+def first_cell(url):
+    """The cell in front of a download: an installation, or how to do it by hand."""
+    if not url:
+        return nbformat.v4.new_markdown_cell(SENTENCE, id="install")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {"cell_type": "code", "id": "install", "metadata": {}, "execution_count": None,
-            "outputs": [], "source": INSTALL.format(url=url, version=project["version"])}
+    return nbformat.v4.new_code_cell(INSTALL.format(url=url, version=project["version"]),
+                                     id="install")
+
+
+def text(notebook):
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
 def main(html, source=ROOT):
     """Write the notebooks of the book in `source` over the copies that Sphinx made in `html`."""
     config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
     url = (config["repository"]["url"] or "").rstrip("/").removesuffix(".git")
-    names = live_text.Names(source / "book")
-    for path in sorted((html / "_sources" / "book").glob("*.ipynb")):
-        book = live_text.chapter(source / "book" / path.name, names)
-        if url:
-            book["cells"].insert(0, install_cell(url))
-        path.write_text(json.dumps(book, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    book = translate.Book(source)
+    for stem in filter(book.readable, book.paths):
+        made = book.notebook(stem)
+        if any(cell.cell_type == "code" for cell in made.cells):
+            made.cells.insert(0, first_cell(url))
+        # Pages of Markdown have a notebook too, for the links that lead to them.
+        (html / "_sources" / "book" / f"{stem}.ipynb").write_text(text(made), encoding="utf-8")
+
+
+def lab(folder):
+    """Write the notebooks for JupyterLab to `folder`, but not over what a reader has changed."""
+    folder.mkdir(exist_ok=True)
+    record = folder / ".written.json"
+    written = json.loads(record.read_text()) if record.exists() else {}
+    book = translate.Book()
+    for stem in filter(book.readable, book.paths):
+        path, new = folder / f"{stem}.ipynb", text(book.notebook(stem))
+        key = hashlib.sha256(new.encode()).hexdigest()
+        if path.exists():
+            old = hashlib.sha256(path.read_bytes()).hexdigest()
+            if old != written.get(stem, old):
+                if written[stem] != key:
+                    print(f"{path.name} stays as you changed it; delete it to get the new one")
+                continue
+        path.write_text(new, encoding="utf-8")
+        written[stem] = key
+        record.write_text(json.dumps(written))
+    print(f"the notebooks are in {folder}; what you change there is kept")
+
+
+if __name__ == "__main__":
+    lab(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "notebooks").resolve())

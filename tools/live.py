@@ -22,7 +22,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-import live_text
+import translate
 import vendor
 from vendor import once, sha256
 
@@ -203,12 +203,13 @@ def build(html):
     shutil.rmtree(lite, ignore_errors=True)
     shutil.copytree(skeleton(), lite, ignore=shutil.ignore_patterns(".*"))
     shutil.copytree(pyodide(), lite / "static" / "pyodide")
-    chapters = sorted((ROOT / "book").glob("*.ipynb"))
     (lite / "files").mkdir(exist_ok=True)
-    names = live_text.Names(ROOT / "book")
-    for path in chapters:
-        book = json.dumps(live_text.chapter(path, names), ensure_ascii=False)
-        (lite / "files" / path.name).write_text(book, encoding="utf-8")
+    book = translate.Book()
+    chapters = []
+    for stem in filter(book.readable, book.paths):
+        chapters.append(lite / "files" / f"{stem}.ipynb")
+        chapters[-1].write_text(json.dumps(book.notebook(stem), ensure_ascii=False),
+                                encoding="utf-8")
     now = datetime.datetime.now(datetime.UTC).isoformat()
     common = {"writable": True, "mimetype": None, "created": now, "last_modified": now}
     listing = [{"name": p.name, "path": p.name, "type": "notebook", "size": p.stat().st_size,
@@ -226,7 +227,7 @@ def build(html):
     page.write_text(text.replace("<head>", '<head>\n<script src="../start.js"></script>', 1),
                     encoding="utf-8")
     size = sum(p.stat().st_size for p in lite.rglob("*") if p.is_file())
-    print(f"{len(chapters)} chapters run in the browser; {lite} holds {size / 1e6:.0f} MB")
+    print(f"{len(chapters)} notebooks run in the browser; {lite} holds {size / 1e6:.0f} MB")
 
 
 def check():
