@@ -25,9 +25,8 @@ try:
 except ModuleNotFoundError:
     %pip install --quiet "lcnlib @ git+{url}@v{version}"'''
 SENTENCE = """\
-*This notebook needs `lcnlib`, the library of this book, with NumPy, SciPy, Matplotlib, ipywidgets \
-and anywidget. Unpack the book's source and run `pip install ".[notebooks]"` in its folder; there, \
-`make lab` opens all chapters.*"""
+*This notebook needs `lcnlib`, the library of this book. In the folder of the book's source run \
+`pip install . matplotlib ipywidgets anywidget`; or run `make lab` there, which opens all chapters.*"""
 
 
 def first_cell(url):

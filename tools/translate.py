@@ -31,6 +31,7 @@ CODE_OR_MATH = re.compile(
     r"(^ *(`{3,})(?!\{)[^\n]*\n.*?^ *\2`*$|(?<!`)(`+)(?!`).*?(?<!`)\3(?!`))"
     r"|(\$\$.*?\$\$|\\begin\{(\w+\*?)\}.*?\\end\{\5\}|(?<![\\$])\$(?!\$)(?:\\.|[^$\\])+\$)",
     re.S | re.M)
+FENCED = re.compile(r"(^ *```+[^{\n`]*\n(?:.*\n)*? *```+$)", re.M)
 SILENT = {"index", "solution-end", "tableofcontents", "toctree"}
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
 START = "*To bring the sliders to life: menu Run, Run All Cells. A bar beside the text is folded " \
@@ -299,6 +300,11 @@ class Book:
 
     def inline(self, text, here):
         """Text without directives, its roles, targets, links and formulas made plain."""
+        pieces = FENCED.split(text)
+        return "".join(piece if i % 2 else self._inline(piece, here)
+                       for i, piece in enumerate(pieces))
+
+    def _inline(self, text, here):
         text = COMMENT.sub("", text)
         text = TARGET.sub(lambda m: f'<a id="{m[1]}"></a>\n', text)
         text = INSIDE.sub(lambda m: self.link(m[1] or self.words[m[2]], self.home[m[2]], here, m[2])
