@@ -26,7 +26,8 @@ except ModuleNotFoundError:
     %pip install --quiet "lcnlib @ git+{url}@v{version}"'''
 SENTENCE = """\
 *This notebook needs `lcnlib`, the library of this book. In the folder of the book's source run \
-`pip install . matplotlib ipywidgets anywidget`; or run `make lab` there, which opens all chapters.*"""
+`pip install . matplotlib ipywidgets anywidget`; or run `make lab` there, \
+which opens all chapters.*"""
 
 
 def first_cell(url):
