@@ -121,7 +121,11 @@ def _balanced(v):
     places = np.argwhere(v)
     size = np.log2(np.abs(v[v != 0]))
     lines = np.column_stack([places, np.ones(len(places))])
-    slope = np.linalg.lstsq(lines, size, rcond=None)[0][:-1]
+    fit = np.linalg.lstsq(lines, size, rcond=None)[0]
+    # Roots of one size leave binomial coefficients, of at most a bit for each degree.  What is
+    # farther from a line is no matter of units: rounding in place of zeros, say.
+    straight = np.abs(lines @ fit - size).max() < sum(v.shape)
+    slope = fit[:-1] * straight
     powers = -np.where(np.abs(slope) > STEEP, np.round(slope), 0).astype(int)
     out = np.ldexp(v, np.indices(v.shape).T.dot(powers).T)
     return out / np.abs(out).max(), powers

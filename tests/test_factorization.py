@@ -547,3 +547,9 @@ def test_too_many_are_refused_before_the_work():
     v = lcn.end_to_end(net, lcn.random_filters(net, 0))
     with pytest.raises(InputError, match="2432902008176640000"):
         lcn.factorizations(net, v)
+
+
+def test_rounding_in_place_of_zeros_is_no_unit():
+    net = LCN((3, 2), strides=2)
+    v = lcn.end_to_end(net, [[0, 0, 1], [0, 1]])  # x^4, and rounding
+    assert len(lcn.factorizations(net, v)) == 1
