@@ -54,6 +54,8 @@ def conserved_laws(net, seed=0, *, n_parameters=None, n_samples=None, rtol=1e-9)
     gradient of every loss at every theta.  Each random point and loss gives one linear equation
     for S; the laws are the null space of sufficiently many.
 
+    Book: thm-laws-quadratic.
+
     Parameters
     ----------
     net : LCN or callable
@@ -77,10 +79,6 @@ def conserved_laws(net, seed=0, *, n_parameters=None, n_samples=None, rtol=1e-9)
     InputError
         When an argument does not fit, gradients are zero or not finite, or there are more
         than 60 parameters.
-
-    References
-    ----------
-    Theorem ``thm-laws-quadratic`` of the book.
 
     Examples
     --------

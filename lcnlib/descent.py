@@ -25,6 +25,8 @@ def gradient_descent(net, loss, filters, step, n_steps, momentum=0.0):
     step^2 (|dL/dw_{i+1}|^2 - |dL/dw_i|^2).  Nothing is projected: `invariants` in the
     record is the drift that training has.  Batch axes hold independent runs.
 
+    Book: prop-03-drift, prop-stable-step.
+
     Parameters
     ----------
     net : LCN
@@ -52,10 +54,6 @@ def gradient_descent(net, loss, filters, step, n_steps, momentum=0.0):
     See Also
     --------
     gradient_flow : the limit of small steps.
-
-    References
-    ----------
-    prop-03-drift, prop-stable-step
 
     Examples
     --------

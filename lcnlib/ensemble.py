@@ -81,8 +81,10 @@ class EnsembleResult:
     results : list
         What the task returned for each start; None where it failed.
     failures : list of Failure
-    n_computed, n_stored : int
-        How many starts were computed now, and how many were in the store.
+    n_computed : int
+        How many starts were computed now.
+    n_stored : int
+        How many were in the store.
     n_damaged : int
         How many damaged files of the store were computed again.
     """

@@ -122,6 +122,8 @@ def end_to_end(weights):
 def invariants(weights):
     """The conserved matrices Delta_j = W_{j+1}^T W_{j+1} - W_j W_j^T, j = 1 ... N-1.
 
+    Book: prop-connected-conserved.
+
     Parameters
     ----------
     weights : sequence of N ndarrays, shapes (*batch, n_j, n_{j-1})
@@ -134,10 +136,6 @@ def invariants(weights):
     ------
     InputError
         When shapes do not fit, or an entry overflows.
-
-    References
-    ----------
-    Proposition ``prop-connected-conserved`` of the book.
 
     Examples
     --------
@@ -206,6 +204,8 @@ def balanced_ntk(w, depth=2):
 
     K(Z) = sum_j (W W^T)^((N-j)/N) Z (W^T W)^((j-1)/N), with the power 0 meaning the identity.
 
+    Book: prop-connected-balanced.
+
     Parameters
     ----------
     w : ndarray, shape (*batch, m, n)
@@ -220,10 +220,6 @@ def balanced_ntk(w, depth=2):
     ------
     InputError
         When `depth` is not an int >= 1, or an entry overflows.
-
-    References
-    ----------
-    Proposition ``prop-connected-balanced`` of the book.
 
     Examples
     --------
@@ -249,6 +245,8 @@ def relaxed_ntk(w, level, width):
 
     A = W_2 W_2^T solves A^2 - level A = W W^T, and B = W_1^T W_1 solves B^2 + level B = W^T W.
 
+    Book: prop-connected-relaxed.
+
     Parameters
     ----------
     w : ndarray, shape (*batch, m, n)
@@ -266,10 +264,6 @@ def relaxed_ntk(w, level, width):
         When W has a rank below `width`, so that W and `level` leave several kernels.
     InputError
         When no weights have this W, `level` and `width`.
-
-    References
-    ----------
-    Proposition ``prop-connected-relaxed`` of the book.
 
     Examples
     --------
@@ -323,6 +317,8 @@ def siblings(weights, turns):
     followed from the balanced pair turned by `turns`, along the direction that is symmetric.
     Every kernel that belongs to (W, Delta) is reached.
 
+    Book: thm-connected-family.
+
     Parameters
     ----------
     weights : two ndarrays, shapes (h, n) and (m, h), of rank h
@@ -339,10 +335,6 @@ def siblings(weights, turns):
         When a matrix has a rank below h.
     InputError
         When there are not two layers, or `turns` are not orthogonal.
-
-    References
-    ----------
-    Theorem ``thm-connected-family`` of the book.
 
     Examples
     --------

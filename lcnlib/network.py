@@ -38,7 +38,8 @@ class LCN:
         D, the dimension of the signals.
     depth : int
         H, the number of layers.
-    filter_shapes, strides : tuple of H tuples of D ints
+    filter_shapes : tuple of H tuples of D ints
+    strides : tuple of H tuples of D ints
     cumulative_strides : tuple of H tuples of D ints
         S_1 = 1, ..., S_H with S_{i+1} = S_i s_i, axis by axis.
     end_to_end_shape : tuple of D ints

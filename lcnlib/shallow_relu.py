@@ -82,6 +82,8 @@ def function(neurons, x):
 def invariants(neurons):
     """The conserved numbers a_j^2 - |b_j|^2, one for each neuron.
 
+    Book: prop-relu-balance.
+
     Parameters
     ----------
     neurons : (a, b), shapes (*batch, m) and (*batch, m, d)
@@ -89,10 +91,6 @@ def invariants(neurons):
     Returns
     -------
     ndarray, shape (*batch, m)
-
-    References
-    ----------
-    Proposition ``prop-relu-balance`` of the book.
 
     Examples
     --------
@@ -187,6 +185,8 @@ def rescale(neurons, invariants):
 def recover(f, invariants=0.0, n=4096, rtol=1e-7):
     """The neurons of a function of two variables, up to order, from its values on a circle.
 
+    Book: thm-relu-neurons.
+
     Parameters
     ----------
     f : callable
@@ -209,10 +209,6 @@ def recover(f, invariants=0.0, n=4096, rtol=1e-7):
         When several choices of sides give this function.
     InputError
         When two kinks are too close, or more than 16.
-
-    References
-    ----------
-    Theorem ``thm-relu-neurons`` of the book.
 
     Examples
     --------
@@ -267,7 +263,8 @@ class ReluFlow:
     Attributes
     ----------
     t : ndarray, shape (T,)
-    a, b : ndarrays, shapes (T, m), (T, m, d)
+    a : ndarray, shape (T, m)
+    b : ndarray, shape (T, m, d)
     output : ndarray, shape (T, n)
     loss : ndarray, shape (T,)
     invariants : ndarray, shape (T, m)
