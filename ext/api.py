@@ -19,7 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 import lcnlib
 
 LABEL = re.compile(r"\b(?:thm|prop|lem|cor|alg|def|rem|conj|ex)-[\w-]+")
-SPAN = re.compile(r"(``.+?``|`[^`]+`|^\* )")
+SPAN = re.compile(r"(``.+?``|`[^`]+`|(?<!\w)\*\w+\*(?!\w)|^\* )")
 NAME = re.compile(r"(lcn\.|lcnlib\.|)([A-Za-z_][\w.]*)(?:\(.*\))?")
 BARE = "book/notation"  # the page whose tables leave out ``lcn.``
 
@@ -67,7 +67,7 @@ def prepare(app, what, name, obj, options, lines):
         if first.startswith("Book:"):
             lines[i] = LABEL.sub(r":prf:ref:`\g<0>`", line)
         elif not first.startswith(">>>"):
-            parts = SPAN.split(line)  # marks of code and of lists stay
+            parts = SPAN.split(line)  # code, stress and bullets stay
             parts[::2] = [re.sub(r"[\\*|]|_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
             lines[i] = "".join(parts)
 

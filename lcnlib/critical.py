@@ -1,4 +1,4 @@
-"""Critical points of a quadratic loss on the neuromanifold (S13, chapter 10)."""
+"""Critical points of a quadratic loss on the neuromanifold."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,7 +78,7 @@ def _start(net):
 def critical_points(net, loss):
     """All complex critical points v != 0 of a quadratic loss on M, at immersive parameters.
 
-    Statement S13, chapter 10.  A generic complex loss and all its critical points are
+    A generic complex loss and all its critical points are
     found once per architecture by monodromy loops, until their number is
     `ed_degree`; then the points are followed while that loss moves to the given
     one, and polished by Newton's method.  For a special loss fewer points arrive: with
@@ -89,6 +89,8 @@ def critical_points(net, loss):
     critical for every loss, those with one only for special losses.  Generic
     losses have no critical points over singular v either; ``smoothness`` shows how
     far each point is from losing rank.
+
+    Book: prop-10-critical.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""All real factorisations of an end-to-end filter (S6, S8, S9, S12; chapters 5, 7, 8)."""
+"""All real factorisations of an end-to-end filter."""
 
 from math import sqrt
 from numbers import Integral
@@ -33,14 +33,14 @@ STEEP = 3
 def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     """All real factorisations of v into filters of the given shapes and strides, up to scalars.
 
-    Statements S6, S8, S9 and S12, chapters 5, 7, 8 and 10: all real (p_1, ..., p_H) with
-    v(x) = c p_1(x^{S_1}) ... p_H(x^{S_H}).  There are finitely many, because polynomials
+    They are all real (p_1, ..., p_H) with v(x) = c p_1(x^{S_1}) ... p_H(x^{S_H}).  There are
+    finitely many, because polynomials
     (homogeneous in each variable, so that a vanishing leading coefficient is a root at infinity)
     factor uniquely; factorisations over the complex numbers are not listed.
 
     **Method.**  Polyphase components split off the layers that a stride separates from later
     ones, by linear algebra; where the common factor of the components is larger than needed,
-    every way to exchange its surplus is followed (S12).  Layers that no stride separates share
+    every way to exchange its surplus is followed.  Layers that no stride separates share
     out the irreducible factors: real roots and conjugate pairs in one variable,
     factors found with Ruppert's matrix in two or more.  Gauss-Newton polishes each answer until
     it stalls, normally at relative residuals below 1e-15.
@@ -54,6 +54,8 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     are listed once, and candidates that miss v by more than 3 percent (or the square root of
     rtol) before they are polished are dropped.  A v that is only near to M, within
     a given rtol above about 1e-6, may be missed in D >= 2 when layers share out factors.
+
+    Book: thm-05-one-kernel, prop-05-exchange, prop-07-branches, thm-08-unique.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How many kernels belong to one function and one choice of invariants (S8, S9; chapters 7, 8)."""
+"""How many kernels belong to one function and one choice of invariants."""
 
 from collections import Counter
 from math import factorial, prod
@@ -21,7 +21,7 @@ SAME_NORM = 1e-12
 def kernel_count(net, v, invariants=None, *, rtol=1e-10, limit=10_000):
     """The number of kernels K at a given end-to-end filter v, counted on its factorisations.
 
-    Statements S6, S8 and S9, chapters 5, 7 and 8.
+    Book: thm-05-one-kernel, prop-07-branches, prop-08-kernels.
 
     Parameters
     ----------
@@ -66,9 +66,11 @@ def kernel_count(net, v, invariants=None, *, rtol=1e-10, limit=10_000):
 def root_groups(net):
     """Groups of layers that can exchange roots at a generic v.
 
-    Statements S8 and S9: layers that depend on one and the same variable with one and the same
+    Layers that depend on one and the same variable with one and the same
     cumulative stride share the roots of the product of their polynomials.  (In D = 1 without
     strides that is all layers; with strides above one no two.)
+
+    Book: prop-07-branches, thm-groups.
 
     Parameters
     ----------
@@ -102,8 +104,6 @@ def root_groups(net):
 def generic_kernel_count(net, invariants=None, real_roots=None):
     """The number of kernels K at a generic end-to-end filter, in closed form.
 
-    Statements S6, S8 and S9, chapters 5, 7 and 8.
-
     * Factorisations.  A generic polynomial in two or more variables is irreducible: layers with
       two or more long axes can only be permuted among those of the same shape and the
       same cumulative stride, m! ways.  A group of `root_groups` with degrees d_1, ..., d_m
@@ -113,6 +113,8 @@ def generic_kernel_count(net, invariants=None, real_roots=None):
       *interchangeable* layers (same shape, same stride on the long axes) of equal norm.
       Such a permutation moves every factorisation, because no two layers of a generic
       one have a factor in common: divide by the product of the m!.
+
+    Book: prop-07-branches, prop-08-kernels, thm-groups.
 
     Parameters
     ----------

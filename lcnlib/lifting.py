@@ -1,4 +1,4 @@
-"""From a function and its invariants back to the parameters (S3, S6, S9; chapters 5, 7, 8)."""
+"""From a function and its invariants back to the parameters."""
 
 import numpy as np
 
@@ -28,8 +28,8 @@ def lift(net, v, invariants, guess=None, *, rtol=1e-10, limit=10_000):
     """Filters with a given end-to-end filter and given invariants.
 
     The factorisation of v fixes the filters up to scalars and Proposition 2 of Achour, Kohn and
-    Rauhut fixes the scalars up to signs (S3, S6, S9; chapters 5 and 8).  Where v has several
-    factorisations, they are several *branches* (S8, chapter 7).
+    Rauhut fixes the scalars up to signs.  Where v has several factorisations, they are several
+    *branches*.
 
     Without `guess`, all branches must carry one kernel K.  That is the case when the factorisation
     is unique, and when the others only permute interchangeable layers of equal norm; then the
@@ -42,6 +42,8 @@ def lift(net, v, invariants, guess=None, *, rtol=1e-10, limit=10_000):
     from the guess finds a branch; when the guess is so near that no other can be nearer
     (a bound, see `isolation`), that is the answer; else all branches are compared.  Only when
     there are more than `limit` of them is the answer the one that Gauss-Newton reached.
+
+    Book: prop-03-fibre, thm-05-one-kernel, alg-05-lift, prop-07-branches.
 
     Parameters
     ----------

@@ -60,10 +60,11 @@ def test_labels_in_docstrings_become_links_to_statements():
 
 
 def test_formulas_in_docstrings_are_plain_text():
-    lines = ["w : ndarray, shape (*batch, |k|)", "* `a*b`, x_ and W_1^T", "", ">>> 2 ** 3", "a*b"]
+    lines = ["w : ndarray, shape (*batch, |k|)", "* `a*b`, x_, *all*, W_1^T", "",
+             ">>> 2*3*4", "a*b"]
+    plain = [r"w : ndarray, shape (\*batch, \|k\|)", r"* `a*b`, x\_, *all*, W_1^T"]
     api.prepare(None, None, None, None, None, lines)
-    assert lines == [r"w : ndarray, shape (\*batch, \|k\|)", r"* `a*b`, x\_ and W_1^T", "",
-                     ">>> 2 ** 3", "a*b"]
+    assert lines == [*plain, "", ">>> 2*3*4", "a*b"]
 
 
 @pytest.mark.parametrize(("text", "target"), [

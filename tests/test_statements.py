@@ -17,15 +17,10 @@ def test_every_statement_has_a_label_and_a_provenance():
     assert not [n for n, k in Counter(s.label for s in ALL).items() if k > 1]
 
 
-# Until the docstrings name their labels.
-WAITING = {"cor-04-laws", "thm-metrics-surface", "thm-06-riemannian-flow", "prop-09-isometry",
-           "prop-10-tip", "prop-10-singular", "prop-10-types", "prop-10-critical"}
-
-
 def test_every_statement_is_computed_checked_or_exercised():
     idle = [s.label for s in ALL
             if not (s.functions or s.checked or s.tests or s.exercises)]
-    assert set(idle) <= WAITING
+    assert not idle
 
 
 def test_docstrings_name_labels_that_exist():

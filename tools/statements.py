@@ -103,7 +103,8 @@ def exercises(text):
 def functions():
     """Public name -> labels that its docstring gives as ``Book: label, label``."""
     out = {}
-    for path in sorted((ROOT / "lcnlib").glob("*.py")):
+    library = ROOT / "lcnlib"
+    for path in sorted([*library.glob("*.py"), *library.glob("_algebra/*.py")]):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
                 continue

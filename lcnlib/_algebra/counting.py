@@ -1,4 +1,4 @@
-"""How many critical points a generic quadratic loss has (S13, chapter 10)."""
+"""How many critical points a generic quadratic loss has."""
 
 from itertools import product
 from math import comb, factorial, prod
@@ -12,7 +12,7 @@ __all__ = ["ed_degree"]
 def ed_degree(net):
     """The number of complex critical points of a generic quadratic loss on M, v = 0 excluded.
 
-    Statement S13, chapter 10: the generic Euclidean-distance degree of the Segre
+    It is the generic Euclidean-distance degree of the Segre
     variety X = P^(|k_1|-1) x ... x P^(|k_H|-1), of dimension n,
 
         sum_{i=0}^{n} (-1)^i (2^(n+1-i) - 1) deg c_i(X),
@@ -30,6 +30,8 @@ def ed_degree(net):
     polar classes, which projections from general centres preserve; that the centres met
     here are general enough is known from the literature on D = 1 and checked by
     `critical_points` in each case.
+
+    Book: prop-10-critical.
 
     Parameters
     ----------
@@ -72,6 +74,6 @@ def _check_strides(net):
             raise InputError(
                 "net: expected strides > 1 on every axis between layers that do more than scale, "
                 f"got cumulative strides {last} and then {s} in layer {i + 1}; with stride one "
-                "several factorisations share one v and the count of S13 does not apply"
+                "several factorisations share one v and this count does not apply"
             )
         last = s

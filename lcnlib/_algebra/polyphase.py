@@ -1,10 +1,10 @@
-"""Polyphase components and their common factor: one layer is split off by linear algebra (S6).
+"""Polyphase components and their common factor: one layer is split off by linear algebra.
 
 p_1(x) r(x^s) has the polyphase components v_c = p_{1,c} r, one for each residue c modulo s.  So r
 is a common factor of the v_c, and the cofactors p_{1,c} solve the linear system
 v_c q_{c'} = v_{c'} q_c.  Its solutions with the degrees of p_1 are the multiples u h of the one
 cofactor u without a common factor; e = deg h > 0 is the *exchange degree*: h(x^s) may then
-change sides, p_1 = u h(x^s), r = gcd / h (S12).
+change sides, p_1 = u h(x^s), r = gcd / h.
 """
 
 from math import prod
@@ -31,7 +31,9 @@ def rank_tolerances(tol):
 def polyphase(v, strides):
     """Polyphase components: v_c holds the coefficients of v of index = c modulo the stride.
 
-    Statement S6, chapter 5: for v(x) = p(x) r(x^s) every component is v_c = p_c r.
+    For v(x) = p(x) r(x^s) every component is v_c = p_c r.
+
+    Book: lem-05-combing.
 
     Parameters
     ----------

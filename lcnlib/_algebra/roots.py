@@ -1,4 +1,4 @@
-"""Real irreducible factors of a polynomial in one variable: real roots and conjugate pairs (S8).
+"""Real irreducible factors of a polynomial in one variable: real roots and conjugate pairs.
 
 Roots live on the projective line, because a vanishing leading coefficient is a root at infinity
 that a layer can have like any other.  A root is a pair (x, y) of norm one, standing for x / y;

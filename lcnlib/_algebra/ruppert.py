@@ -1,4 +1,4 @@
-"""Absolutely irreducible factors of a squarefree polynomial in two or more variables (S9).
+"""Absolutely irreducible factors of a squarefree polynomial in two or more variables.
 
 Ruppert's matrix: for a squarefree f of degrees n_1, ..., n_D the closed forms sum_a (g_a / f) dx_a
 with deg g_a <= n - e_a are exactly the combinations sum_i c_i df_i / f_i over the absolutely

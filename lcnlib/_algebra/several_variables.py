@@ -1,4 +1,4 @@
-"""Real irreducible factors of a polynomial in any number of variables (S8, S9).
+"""Real irreducible factors of a polynomial in any number of variables.
 
 Monomials and factors at infinity first, then repeated factors, then Ruppert's matrix; in one
 variable the roots.
