@@ -84,6 +84,8 @@ def statements():
             if label in out:
                 out[label].functions.append(function)
     for path in sorted((ROOT / "tests").glob("*.py")):
+        if path.name == "test_statements.py":  # it names those that nothing checks
+            continue
         text = path.read_text(encoding="utf-8")
         for s in out.values():
             names = (f.rpartition(".")[2] for f in s.functions)
