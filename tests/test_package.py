@@ -1,0 +1,77 @@
+"""The source archive is whole: its own tests run in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no clone: what is committed?")
+
+
+def git(*args, cwd=ROOT):
+    return subprocess.run(["git", *args], cwd=cwd, check=True, capture_output=True,
+                          text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def files():
+    """What git tracks, or would add."""
+    names = git("ls-files", "-coz", "--exclude-standard").split("\0")
+    return [name for name in names if name and (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def archive(files, tmp_path_factory):
+    """The archive made from a copy of these files, and the copy, which git watches."""
+    copy = tmp_path_factory.mktemp("copy")
+    for name in files:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
+    git("init", "-q", cwd=copy)
+    git("add", "-A", cwd=copy)
+    code = "from setuptools import build_meta; build_meta.build_sdist('dist')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    (made,) = (copy / "dist").glob("*.tar.gz")
+    return made, copy
+
+
+@pytest.fixture(scope="module")
+def unpacked(archive, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(archive[0]) as tar:
+        tar.extractall(folder, filter="data")
+    (root,) = folder.iterdir()
+    return root
+
+
+def test_the_archive_holds_everything(files, unpacked):
+    missing = [name for name in files if not (unpacked / name).exists()]
+    assert set(missing) <= {".gitattributes"}
+    assert not list(unpacked.rglob("__pycache__"))
+
+
+def test_tests_run_in_the_archive(unpacked):
+    env = {**os.environ, "PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_network.py",
+         "tests/test_losses.py"], cwd=unpacked, env=env, capture_output=True, text=True)
+    assert not done.returncode, done.stdout[-3000:] + done.stderr[-3000:]
+    where = subprocess.run(
+        [sys.executable, "-c", "import lcnlib; print(lcnlib.__file__)"], cwd=unpacked, env=env,
+        capture_output=True, text=True, check=True).stdout
+    assert Path(where.strip()).is_relative_to(unpacked)
+
+
+def test_building_leaves_nothing_untracked(archive):
+    _, copy = archive
+    code = "from setuptools import build_meta; build_meta.build_wheel('dist')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert not git("ls-files", "-o", "--exclude-standard", cwd=copy)
