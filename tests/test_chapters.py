@@ -11,7 +11,6 @@ CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
 # Chapters of the first edition that have not been brought into this form yet.
 UNFINISHED = {
     "appendix_metrics", "index",
-    "16_real_data",
 }
 NUMBER = re.compile(  # not an exponent, nor a part of a name; thousands may be set apart
     r"(?<![\w.^\\/-])(?<!\^\{)(?<!\^\{-)\d+(?:[\u00a0\u202f ,{}]+\d{3}(?!\d))*(?:\.\d+)?(?![\w^])")
