@@ -5,14 +5,17 @@ from numbers import Integral
 
 import numpy as np
 
-from ._algebra.newton import directions, polish
-from ._algebra.polyphase import polyphase
+from ._algebra.newton import directions, distinct, polish
+from ._algebra.polyphase import components
 from ._algebra.splitting import split
-from ._core.checks import as_end_to_end, check_fraction
+from ._core.checks import as_end_to_end, as_real, check_fraction
 from .errors import InputError, ZeroFilterError
 
 __all__ = ["factorizations", "polyphase"]
 
+# Relative distance from M that counts as none, by default: far above rounding, in double precision
+# and in single, where v is off by 1e-7.
+RTOL, RTOL_SINGLE = 1e-10, 1e-5
 # A multiplicity counts when v is this near to having it, relative.
 MERGE = 2e-14
 # Next to an answer that is exact up to rounding, others have to be exact to this, too: else they
@@ -21,29 +24,30 @@ EXACT = 1e-12
 # A candidate whose product is off by more than this (or the square root of rtol) is a wrong one:
 # Gauss-Newton would carry it to a point beside a multiple root.  Right ones are off by rounding.
 NEAR = 0.03
-# Answers whose unit filters agree to this are one answer, found twice.
-SAME = 1e-7
-# Entries below this, relative to the largest of the filter, do not decide its sign.
-NEGLIGIBLE = 1e-8
+# Entries below this, relative to the largest of the filter, do not decide its sign: at a multiple
+# root, where filters are known to the square root of rounding, they may be zero.
+SIGN = 1e-8
 # Coefficients that change by less than this power of two from one to the next need no balance;
 # leaving them as they are keeps the last digit of v.
 STEEP = 3
 
 
-def factorizations(net, v, *, rtol=1e-10, limit=10_000):
+def factorizations(net, v, *, rtol=None, limit=10_000):
     """All real factorisations of v into filters of the given shapes and strides, up to scalars.
 
-    They are all real (p_1, ..., p_H) with v(x) = c p_1(x^{S_1}) ... p_H(x^{S_H}).  There are
-    finitely many, because polynomials
-    (homogeneous in each variable, so that a vanishing leading coefficient is a root at infinity)
-    factor uniquely; factorisations over the complex numbers are not listed.
+    Book: thm-05-one-kernel, prop-05-exchange, thm-08-unique, thm-groups, prop-10-singular.
+
+    All real (p_1, ..., p_H) with v(x) = c p_1(x^{S_1}) ... p_H(x^{S_H}).  There are finitely
+    many, because polynomials (homogeneous in each variable, so that a vanishing leading
+    coefficient is a root at infinity) factor uniquely; factorisations over the complex numbers
+    are not listed.
 
     **Method.**  Polyphase components split off the layers that a stride separates from later
     ones, by linear algebra; where the common factor of the components is larger than needed,
-    every way to exchange its surplus is followed.  Layers that no stride separates share
-    out the irreducible factors: real roots and conjugate pairs in one variable,
-    factors found with Ruppert's matrix in two or more.  Gauss-Newton polishes each answer until
-    it stalls, normally at relative residuals below 1e-15.
+    every way to exchange its surplus is followed.  Layers that no stride separates share out the
+    irreducible factors: real roots and conjugate pairs in one variable, factors found with
+    Ruppert's matrix in two or more.  Gauss-Newton polishes each answer until it stalls, normally
+    at relative residuals below 1e-15.
 
     **What is certain.**  In exact arithmetic the list is complete for every architecture and
     every non-zero v.  In floating point every answer is verified: its product is v up to `rtol`.
@@ -55,8 +59,6 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     rtol) before they are polished are dropped.  A v that is only near to M, within
     a given rtol above about 1e-6, may be missed in D >= 2 when layers share out factors.
 
-    Book: thm-05-one-kernel, prop-05-exchange, prop-07-branches, thm-08-unique.
-
     Parameters
     ----------
     net : LCN
@@ -64,6 +66,7 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     rtol : float, optional
         Largest distance |c mu(w) - v| / |v| of the nearest answer; all others are at most 100
         times as far away (or 1e-12).  If none is exact, multiple roots within rtol are tried, too.
+        By default 1e-10, and 1e-5 for a v in single precision.
     limit : int, optional
         Refuse to list more than this many.
 
@@ -97,8 +100,8 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
     >>> len(factorizations(LCN((3, 2), strides=2), [2, 0, 3, 0, 1]))
     2
     """
+    rtol = tolerance(v, rtol, limit)
     v = as_one_end_to_end(net, v)
-    check_tolerance(rtol, limit)
     v, powers = _balanced(v)
     layers = list(zip(net.filter_shapes, net.cumulative_strides))
     for tol in dict.fromkeys((MERGE, max(MERGE, rtol))):
@@ -111,6 +114,49 @@ def factorizations(net, v, *, rtol=1e-10, limit=10_000):
             kept = _distinct([at for at in found if at.residual <= bound])
             return _in_order([_unbalanced(net, filters, powers) for filters in kept])
     return []
+
+
+def polyphase(v, strides):
+    """Polyphase components: v_c holds the coefficients of v of index = c modulo the stride.
+
+    Book: lem-05-combing, prop-05-linear.
+
+    For v(x) = p(x) r(x^s) every component is v_c = p_c r.
+
+    Parameters
+    ----------
+    v : array_like, D axes
+        Coefficients of a polynomial in D variables.
+    strides : int or tuple of D ints
+        s; an int serves every axis.
+
+    Returns
+    -------
+    list of prod(s) ndarrays
+        In C order of c = (c_1, ..., c_D), 0 <= c_a < s_a; copies.
+
+    Raises
+    ------
+    InputError
+        When `v` is not real and finite, or `strides` does not fit it.
+
+    Examples
+    --------
+    >>> [c.tolist() for c in polyphase([1, 2, 3, 4, 5], 2)]
+    [[1.0, 3.0, 5.0], [2.0, 4.0]]
+    """
+    v = as_real(v, "v")
+    if v.ndim == 0:
+        raise InputError("v: expected an array with an axis for each variable, got a number")
+    if isinstance(strides, (int, np.integer)):
+        strides = (strides,) * v.ndim
+    strides = tuple(strides)
+    if len(strides) != v.ndim or any(int(s) != s or s < 1 for s in strides):
+        raise InputError(
+            f"strides: expected an int >= 1 or {v.ndim} of them, one for each axis of v, "
+            f"got {strides}"
+        )
+    return [p.copy() for p in components(v, strides)]
 
 
 def _balanced(v):
@@ -158,10 +204,15 @@ def as_one_end_to_end(net, v):
     return v
 
 
-def check_tolerance(rtol, limit):
-    check_fraction(rtol)
+def tolerance(v, rtol, limit):
+    """`rtol`, by default what rounding to the type of `v` needs; `limit` is checked, too."""
     if not (isinstance(limit, Integral) and limit >= 1):
         raise InputError(f"limit: expected an int >= 1, got {limit!r}")
+    if rtol is None:
+        single = str(getattr(v, "dtype", "")).endswith("float32")  # of NumPy or of torch
+        return RTOL_SINGLE if single else RTOL
+    check_fraction(rtol)
+    return rtol
 
 
 def canonical(filters):
@@ -169,7 +220,7 @@ def canonical(filters):
     out = []
     for w in filters:
         size = np.abs(w).reshape(-1)
-        first = w.reshape(-1)[np.argmax(size > NEGLIGIBLE * size.max())]
+        first = w.reshape(-1)[np.argmax(size > SIGN * size.max())]
         out.append(w * (np.sign(first) / np.linalg.norm(w)))
     return out
 
@@ -181,19 +232,10 @@ def _flat(found):
 def _distinct(found):
     """The distinct answers; the most accurate copy of each."""
     found = [canonical(at.filters) for at in sorted(found, key=lambda at: at.residual)]
-    return [found[i] for i in distinct(_flat(found), SAME)]
+    return [found[i] for i in distinct(_flat(found))]
 
 
 def _in_order(found):
     """Sorted by their entries, first layer first."""
     rows = np.round(_flat(found), 8) + 0.0
     return [found[i] for i in sorted(range(len(found)), key=lambda i: tuple(rows[i]))]
-
-
-def distinct(rows, tol):
-    """Indices of the rows that differ from every earlier one by more than `tol` in some entry."""
-    kept = []
-    for i, x in enumerate(rows):
-        if not kept or np.abs(rows[kept] - x).max(axis=1).min() > tol:
-            kept.append(i)
-    return kept

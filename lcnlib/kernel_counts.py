@@ -6,10 +6,11 @@ from operator import index
 
 import numpy as np
 
-from ._algebra.distribute import count_distributions
+from ._algebra.splitting import count_distributions
+from ._core import resultants
 from ._core.checks import as_net
 from .errors import InputError
-from .factorization import as_one_end_to_end, factorizations
+from .factorization import as_one_end_to_end, factorizations, tolerance
 from .lifting import distinct_kernels, not_in_function_space, one_invariants, scaled
 
 __all__ = ["generic_kernel_count", "kernel_count", "root_groups"]
@@ -18,7 +19,7 @@ __all__ = ["generic_kernel_count", "kernel_count", "root_groups"]
 SAME_NORM = 1e-12
 
 
-def kernel_count(net, v, invariants=None, *, rtol=1e-10, limit=10_000):
+def kernel_count(net, v, invariants=None, *, rtol=None, limit=10_000):
     """The number of kernels K at a given end-to-end filter v, counted on its factorisations.
 
     Book: thm-05-one-kernel, prop-07-branches, prop-08-kernels.
@@ -53,6 +54,7 @@ def kernel_count(net, v, invariants=None, *, rtol=1e-10, limit=10_000):
     ...     net, [2, 3, 1], [1])
     (2, 1, 2)
     """
+    rtol = tolerance(v, rtol, limit)
     v = as_one_end_to_end(net, v)
     delta = None if invariants is None else one_invariants(net, invariants)
     found = factorizations(net, v, rtol=rtol, limit=limit)
@@ -66,11 +68,11 @@ def kernel_count(net, v, invariants=None, *, rtol=1e-10, limit=10_000):
 def root_groups(net):
     """Groups of layers that can exchange roots at a generic v.
 
-    Layers that depend on one and the same variable with one and the same
-    cumulative stride share the roots of the product of their polynomials.  (In D = 1 without
-    strides that is all layers; with strides above one no two.)
+    Book: thm-groups.
 
-    Book: prop-07-branches, thm-groups.
+    Layers that depend on one and the same variable with one and the same cumulative stride share
+    the roots of the product of their polynomials.  (In D = 1 without strides that is all layers;
+    with strides above one no two.)
 
     Parameters
     ----------
@@ -92,17 +94,13 @@ def root_groups(net):
     >>> root_groups(LCN((3, 2, 1, 2), strides=(1, 2, 1, 1))), root_groups(LCN((3, 2), strides=2))
     ([(0, 1)], [])
     """
-    as_net(net)
-    groups = {}
-    for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides)):
-        axes = [a for a, n in enumerate(k) if n > 1]
-        if len(axes) == 1:
-            groups.setdefault((axes[0], s[axes[0]]), []).append(i)
-    return [tuple(g) for g in groups.values() if len(g) > 1]
+    return resultants.root_groups(as_net(net))
 
 
 def generic_kernel_count(net, invariants=None, real_roots=None):
     """The number of kernels K at a generic end-to-end filter, in closed form.
+
+    Book: prop-07-branches, thm-08-unique, prop-08-kernels, thm-groups.
 
     * Factorisations.  A generic polynomial in two or more variables is irreducible: layers with
       two or more long axes can only be permuted among those of the same shape and the
@@ -113,8 +111,6 @@ def generic_kernel_count(net, invariants=None, real_roots=None):
       *interchangeable* layers (same shape, same stride on the long axes) of equal norm.
       Such a permutation moves every factorisation, because no two layers of a generic
       one have a factor in common: divide by the product of the m!.
-
-    Book: prop-07-branches, prop-08-kernels, thm-groups.
 
     Parameters
     ----------
@@ -143,7 +139,6 @@ def generic_kernel_count(net, invariants=None, real_roots=None):
     >>> generic_kernel_count(three), generic_kernel_count(three, [0, 0])
     (6, 1)
     """
-    as_net(net)
     groups = root_groups(net)
     total = 1
     for group, real in zip(groups, _real_roots(net, groups, real_roots)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._algebra.newton import directions, isolation, polish
+from ._algebra.newton import directions, distinct, isolation, polish
 from ._algebra.polynomials import TooLargeError
 from ._algebra.splitting import TooManyFactorizationsError
 from ._core.checks import as_filters, as_invariants
@@ -14,22 +14,20 @@ from .errors import (
     SingularPointError,
     ZeroFilterError,
 )
-from .factorization import as_one_end_to_end, check_tolerance, distinct, factorizations
+from .factorization import as_one_end_to_end, factorizations, tolerance
 from .invariants import rescale
 from .kernel import ntk_apply
 
 __all__ = ["lift"]
 
-# Kernels that agree to this, relative, are one kernel.
-SAME_KERNEL = 1e-7
 
-
-def lift(net, v, invariants, guess=None, *, rtol=1e-10, limit=10_000):
+def lift(net, v, invariants, guess=None, *, rtol=None, limit=10_000):
     """Filters with a given end-to-end filter and given invariants.
 
-    The factorisation of v fixes the filters up to scalars and Proposition 2 of Achour, Kohn and
-    Rauhut fixes the scalars up to signs.  Where v has several factorisations, they are several
-    *branches*.
+    Book: prop-03-fibre, thm-05-one-kernel, alg-05-lift, prop-07-branches.
+
+    The factorisation of v fixes the filters up to scalars, and the invariants fix the scalars up
+    to signs.  Where v has several factorisations, they are several *branches*.
 
     Without `guess`, all branches must carry one kernel K.  That is the case when the factorisation
     is unique, and when the others only permute interchangeable layers of equal norm; then the
@@ -43,8 +41,6 @@ def lift(net, v, invariants, guess=None, *, rtol=1e-10, limit=10_000):
     (a bound, see `isolation`), that is the answer; else all branches are compared.  Only when
     there are more than `limit` of them is the answer the one that Gauss-Newton reached.
 
-    Book: prop-03-fibre, thm-05-one-kernel, alg-05-lift, prop-07-branches.
-
     Parameters
     ----------
     net : LCN
@@ -53,7 +49,8 @@ def lift(net, v, invariants, guess=None, *, rtol=1e-10, limit=10_000):
     guess : sequence of H ndarrays, shapes k_i, none of them zero, optional
         Any scale and sign.
     rtol : float, optional
-        v counts as expressible when its distance from the product is at most rtol |v|.
+        v counts as expressible when its distance from the product is at most rtol |v|.  By
+        default 1e-10, and 1e-5 for a v in single precision.
     limit : int, optional
         Most factorisations to list.
 
@@ -83,9 +80,9 @@ def lift(net, v, invariants, guess=None, *, rtol=1e-10, limit=10_000):
     >>> (w[0][1] / w[0][0]).round(12), end_to_end(net, w).round(12).tolist()
     (np.float64(2.0), [3.0, 6.0, 1.0, 2.0])
     """
+    rtol = tolerance(v, rtol, limit)
     v = as_one_end_to_end(net, v)
     delta = one_invariants(net, invariants)
-    check_tolerance(rtol, limit)
     if guess is not None:
         return _nearest(net, v, delta, _one_guess(net, guess), rtol, limit)
     try:
@@ -131,7 +128,8 @@ def _one_guess(net, guess):
 def not_in_function_space(rtol):
     return NotInFunctionSpaceError(
         f"v: expected an end-to-end filter of the network up to rtol = {rtol:g}, got one without "
-        "a real factorisation; project it first, or pass a larger rtol when v is noisy"
+        "a real factorisation; take the nearest one, project(net, v).end_to_end, or pass a larger "
+        "rtol when v is noisy"
     )
 
 
@@ -155,7 +153,7 @@ def distinct_kernels(net, branches):
     stacked = [np.stack(ws) for ws in zip(*branches)]
     rows = [ntk_apply(net, stacked, np.broadcast_to(x, (len(branches), *x.shape))) for x in g]
     rows = np.stack(rows, axis=1).reshape(len(branches), -1)
-    return distinct(rows / np.abs(rows).max(), SAME_KERNEL)
+    return distinct(rows)
 
 
 def _nearest(net, v, delta, guess, rtol, limit):

@@ -48,11 +48,11 @@ class Projection:
 def project(net, v, weight=None, seed=0):
     """The nearest point of M to v, in the Euclidean norm or in that of a weight.
 
+    Book: cor-02-nearest, prop-10-critical.
+
     Levenberg and Marquardt's method from several random starts; where the architecture has few
     critical points (strides above one), all of them are computed as well, and the answer is
     certified.
-
-    Book: cor-02-nearest, prop-10-critical.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Critical points of quadratic losses and their number (S13)."""
+"""Critical points of quadratic losses and their number."""
 
 from itertools import product
 
@@ -9,9 +9,7 @@ from scipy.linalg import toeplitz
 from scipy.optimize import minimize
 
 import lcnlib
-from lcnlib import LCN, QuadraticLoss, errors
-from lcnlib._algebra.homotopy import start_points
-from lcnlib.critical import critical_points, ed_degree
+from lcnlib import LCN, QuadraticLoss, critical_points, ed_degree, errors
 
 
 def random_loss(net, seed):
@@ -72,27 +70,6 @@ def test_twenty_random_losses(sizes, degree):
         # The equations are real: non-real solutions come in conjugate pairs.
         for v in c.end_to_end:
             assert np.linalg.norm(c.end_to_end - v.conj(), axis=1).min() < 1e-9 * np.linalg.norm(v)
-
-
-@pytest.mark.parametrize(
-    ("net", "degree"),
-    [
-        (LCN((2, 2), 2), 6),
-        (LCN((3, 2), 2), 10),  # a projection of the Segre cone, with a self-crossing
-        (LCN((2, 3), 2), 10),  # the Segre cone itself
-        (LCN((3, 3), 2), 39),
-        (LCN((2, 2, 2), 2), 34),
-        (LCN([(2, 1), (2, 2)], 2), 14),
-        (LCN((4,)), 1),
-        (LCN((3, 1), 1), 1),
-    ],
-    ids=str,
-)
-def test_monodromy_finds_exactly_the_ed_degree(net, degree):
-    """Further loops find no further point: the count does not rest on the formula."""
-    assert ed_degree(net) == degree
-    _, w = start_points(net, 10**6, np.random.default_rng(1), patience=2)
-    assert len(w) == degree
 
 
 def test_formula_against_the_ranks_of_a_resolution():

@@ -1,4 +1,4 @@
-"""How many kernels belong to one function and one choice of invariants (S8, S9)."""
+"""How many kernels belong to one function and one choice of invariants."""
 
 from itertools import permutations, product
 from math import factorial, prod
@@ -83,6 +83,36 @@ def test_counts_in_two_variables(depth, every):
             for delta in deltas(depth, rng):
                 want = lcn.generic_kernel_count(net, delta)
                 assert lcn.kernel_count(net, v, delta) == want, (net, delta)
+
+
+def small_nets(seed, number):
+    """Any dimension, mixed strides, layers of size one and layers with one long axis."""
+    rng = np.random.default_rng(seed)
+    while number:
+        d, depth = rng.choice([1, 1, 2, 2, 3]), rng.integers(2, 5)
+        shapes = rng.integers(1, 5 if d == 1 else 4, (depth, d))
+        shapes[rng.random(depth) < 0.5, 1:] = 1
+        strides = rng.integers(1, 4, (depth, d)).tolist() if rng.random() < 0.5 else 1
+        net = LCN(shapes.tolist(), strides)
+        if np.prod(net.end_to_end_shape) <= 60 and lcn.generic_kernel_count(net) <= 100:
+            number -= 1
+            yield net, rng
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_counts_of_random_networks(seed):
+    """thm-groups: the closed form is what is found at a random v with as many real roots."""
+    met = set()
+    for net, rng in small_nets(seed, 40):
+        w = lcn.random_filters(net, rng)
+        v = lcn.end_to_end(net, w)
+        real = [sum(np.isreal(np.roots(w[i].ravel())).sum() for i in g)
+                for g in lcn.root_groups(net)]  # fmt: skip
+        for delta in (None, np.zeros(net.depth - 1), rng.integers(-1, 2, net.depth - 1)):
+            want = lcn.generic_kernel_count(net, delta, real)
+            assert lcn.kernel_count(net, v, delta) == want, (net, real, delta)
+            met.add(want)
+    assert {1, 2, 3, 6} <= met
 
 
 def test_the_values_of_the_book():

@@ -1,4 +1,4 @@
-"""Critical points of complex quadratic losses by following paths .
+"""Critical points of complex quadratic losses by following paths.
 
 Unknown are the filters W = (w_1 ... w_H) over the complex numbers, up to scalars with product
 one.  For a loss with gradient A v - b the equations are F(W) = dmu^T (A mu(W) - b) = 0.  Their
@@ -10,6 +10,8 @@ invertible and every step moves at right angles to Z.
 from math import prod
 
 import numpy as np
+
+from .newton import distinct
 
 # A corrector may move a point by this fraction of its size at first ...
 FIRST_CORRECTION = 1e-3
@@ -240,13 +242,3 @@ def start_points(net, count, rng, patience=40):
         idle = idle + 1 if len(new) == len(w) else 0
         w = new
     return base, w
-
-
-def distinct(v, rtol=1e-7):
-    """Indices of the rows of v that differ from every earlier one."""
-    keep = []
-    for i, x in enumerate(v):
-        gap = np.linalg.norm(v[keep] - x, axis=1)
-        if not (gap <= rtol * np.linalg.norm(x)).any():
-            keep.append(i)
-    return keep

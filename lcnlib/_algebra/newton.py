@@ -12,6 +12,8 @@ from .._core.plan import plan
 
 # Relative residuals below this are rounding: nothing is left to gain but a last step.
 ROUNDING = 1e-13
+# Answers that differ by less than this, relative, are one answer, found twice.
+SAME = 1e-7
 # Singular values below this, relative, are directions in which v does not move at all.
 RANK = 1e-13
 # Above this many entries the Jacobian is not formed: its products with vectors are.
@@ -155,3 +157,16 @@ def isolation(at):
     meet = plan(net).product(np.ones((1, net.n_parameters))).max()
     sigma = at.singular()[1][-1]
     return min(1 / sqrt(net.depth), 0.63 * sigma / (sqrt(meet) * net.depth))
+
+
+def distinct(rows):
+    """Indices of the rows that differ from every earlier one, and are not one answer found twice.
+
+    `rows` has shape (N, n), real or complex; the difference counts relative to the row.
+    """
+    rows, kept = np.asarray(rows), []
+    for i, x in enumerate(rows):
+        gap = np.linalg.norm(rows[kept] - x, axis=1)
+        if not (gap <= SAME * np.linalg.norm(x)).any():
+            kept.append(i)
+    return kept

@@ -12,11 +12,7 @@ from operator import add
 
 import numpy as np
 
-from .._core.checks import as_real
-from ..errors import InputError
 from .polynomials import check_size, convolution_matrix, divide
-
-__all__ = ["polyphase"]
 
 
 def rank_tolerances(tol):
@@ -28,50 +24,8 @@ def rank_tolerances(tol):
     return (1e-12, max(1e-7, 100 * tol))
 
 
-def polyphase(v, strides):
-    """Polyphase components: v_c holds the coefficients of v of index = c modulo the stride.
-
-    For v(x) = p(x) r(x^s) every component is v_c = p_c r.
-
-    Book: lem-05-combing.
-
-    Parameters
-    ----------
-    v : array_like, D axes
-        Coefficients of a polynomial in D variables.
-    strides : int or tuple of D ints
-        s; an int serves every axis.
-
-    Returns
-    -------
-    list of prod(s) ndarrays
-        In C order of c = (c_1, ..., c_D), 0 <= c_a < s_a; copies.
-
-    Raises
-    ------
-    InputError
-        When `v` is not real and finite, or `strides` does not fit it.
-
-    Examples
-    --------
-    >>> [c.tolist() for c in polyphase([1, 2, 3, 4, 5], 2)]
-    [[1.0, 3.0, 5.0], [2.0, 4.0]]
-    """
-    v = as_real(v, "v")
-    if v.ndim == 0:
-        raise InputError("v: expected an array with an axis for each variable, got a number")
-    if isinstance(strides, (int, np.integer)):
-        strides = (strides,) * v.ndim
-    strides = tuple(strides)
-    if len(strides) != v.ndim or any(int(s) != s or s < 1 for s in strides):
-        raise InputError(
-            f"strides: expected an int >= 1 or {v.ndim} of them, one for each axis of v, "
-            f"got {strides}"
-        )
-    return [p.copy() for p in _components(v, strides)]
-
-
-def _components(v, strides):
+def components(v, strides):
+    """Views of v, one for each residue modulo the strides, in C order."""
     return [
         v[tuple(slice(c, None, s) for c, s in zip(residue, strides))]
         for residue in np.ndindex(*strides)

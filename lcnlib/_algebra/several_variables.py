@@ -2,26 +2,35 @@
 
 Monomials and factors at infinity first, then repeated factors, then Ruppert's matrix; in one
 variable the roots.
+
+Ruppert's matrix: for a squarefree f of degrees n_1, ..., n_D the closed forms sum_a (g_a / f) dx_a
+with deg g_a <= n - e_a are exactly the combinations sum_i c_i df_i / f_i over the absolutely
+irreducible factors f_i.  Their number is therefore the nullity of a linear system (one: f is
+irreducible, a certificate).  The residues c_i, read off on the axis lines through a random point,
+tell which form belongs to which factor, and f_i solves the linear system f d_a f_i = g_a f_i.
+After W. Ruppert (1986) and S. Gao (2003).
 """
 
 import numpy as np
+import scipy
 
-from .polynomials import convolution_matrix
-from .polyphase import common_factor
+from .polynomials import check_size, convolution_matrix, multiply
+from .polyphase import common_factor, rank_tolerances
 from .roots import real_factors
-from .ruppert import LINES, random_point, restrict, split_squarefree
 
 # A slab of outer coefficients below this, relative, is a factor x_a or one at infinity.
 NEGLIGIBLE = 1e-12
 # An m-fold root splits by eps^(1/m) on the projective line: up to m = 7 less than this.
 SEPARATION = 0.01
+# Random lines tried for a well-conditioned one.
+LINES = 6
 
 
 def factor_candidates(p, tol):
     """Candidates for the list of real irreducible factors (ndarray with D axes, multiplicity).
 
     Exact arithmetic has one answer; rounding near a reducible or repeated one leaves several.
-    In one variable: `_roots`.
+    In one variable: `real_factors`.
     """
     axes = [a for a, n in enumerate(p.shape) if n > 1]
     if not axes:
@@ -61,8 +70,8 @@ def _strip(p):
     return p, factors
 
 
-def derivative(p, axis):
-    """Partial derivative; the shape shrinks by one along `axis`."""
+def _derivative(p, axis):
+    """Partial _derivative; the shape shrinks by one along `axis`."""
     n = np.arange(1, p.shape[axis])
     shape = [1] * p.ndim
     shape[axis] = -1
@@ -72,12 +81,12 @@ def derivative(p, axis):
 def _squarefree_part_first(p, tol):
     """f_red = p / gcd(p, dp) has the same factors once each; multiplicities from the gcd."""
     if _clearly_squarefree(p):
-        yield from ([(f, 1) for f in factors] for factors in split_squarefree(p, tol))
+        yield from ([(f, 1) for f in factors] for factors in _split_squarefree(p, tol))
         return
-    parts = [p] + [derivative(p, a) for a in range(p.ndim)]
+    parts = [p] + [_derivative(p, a) for a in range(p.ndim)]
     for cofactors, repeated, e in common_factor(parts, [q.shape for q in parts], tol):
         squarefree = cofactors[0]
-        for factors in split_squarefree(squarefree, tol):
+        for factors in _split_squarefree(squarefree, tol):
             yield _multiplicities(factors, repeated if any(e) else None)
 
 
@@ -86,7 +95,7 @@ def _clearly_squarefree(p):
     rng = np.random.default_rng(0)
     for axis in range(p.ndim):
         others = [a for a in range(p.ndim) if a != axis]
-        lines = (restrict(p, others, random_point(rng, p.ndim - 1)) for _ in range(LINES))
+        lines = (_restrict(p, others, _random_point(rng, p.ndim - 1)) for _ in range(LINES))
         if not any(map(_separated, lines)):
             return False
     return True
@@ -114,3 +123,169 @@ def _multiplicities(factors, repeated):
             repeated, m = q.reshape(shape), m + 1
         out.append((f, m))
     return out
+
+
+def _split_squarefree(f, tol):
+    """Candidates for the real irreducible factors of a squarefree f."""
+    f = f / np.linalg.norm(f)
+    if min(f.shape) == 1:
+        return []  # what a wrong degree of the repeated part leads to
+    r, pivots, shapes = _ruppert(f)
+    diagonal = np.abs(np.diag(r))
+    out, seen = [], set()
+    for level in rank_tolerances(tol):
+        nullity = max(1, int((diagonal <= level * diagonal[0]).sum()))
+        if nullity in seen:
+            continue
+        seen.add(nullity)
+        if nullity == 1:
+            out.append([f])
+            continue
+        try:
+            factors = _from_forms(f, _null_vectors(r, pivots, nullity), shapes)
+        except np.linalg.LinAlgError:  # a wrong nullity
+            factors = None
+        if factors is not None:
+            out.append(factors)
+    return out
+
+
+def _ruppert(f):
+    """Pivoted R factor of the closedness system of sum (g_a / f) dx_a, and the shapes of g_a.
+
+    The equation of axes a < b at the monomial x^gamma of f d_b g_a - g_a d_b f - (a <-> b): the
+    monomial x^alpha of g_a and f_beta x^beta meet in (alpha_b - beta_b) f_beta.
+    """
+    d = f.ndim
+    n = np.array(f.shape)
+    shapes = [tuple(n - (np.arange(d) == a)) for a in range(d)]
+    starts = np.concatenate([[0], np.cumsum([np.prod(s) for s in shapes])])
+    check_size(d * (d - 1) // 2 * np.prod(2 * n) * starts[-1])
+    beta = np.indices(f.shape).reshape(d, -1)
+    values = f.reshape(-1)
+    blocks = []
+    for a in range(d):
+        for b in range(a + 1, d):
+            rows = tuple(2 * n - 1 - (np.arange(d) == a) - (np.arange(d) == b))
+            block = np.zeros((int(np.prod(rows)), starts[-1]))
+            for own, other, sign in ((a, b, 1.0), (b, a, -1.0)):
+                alpha = np.indices(shapes[own]).reshape(d, -1)
+                gamma = alpha[:, None, :] + beta[:, :, None]
+                gamma[other] -= 1
+                factor = sign * (alpha[other][None, :] - beta[other][:, None])
+                entry = factor * values[:, None]
+                i, j = np.nonzero((factor != 0) & (gamma >= 0).all(axis=0))
+                row = np.ravel_multi_index(tuple(g[i, j] for g in gamma), rows)
+                np.add.at(block, (row, starts[own] + j), entry[i, j])
+            blocks.append(block)
+    # Pivoting reveals the rank, and the null space then costs one triangular solve.  It is slow
+    # on tall matrices: a plain factorisation makes the matrix square first.
+    r = np.linalg.qr(np.concatenate(blocks), mode="r")
+    r, pivots = scipy.linalg.qr(r, mode="r", pivoting=True, check_finite=False)
+    return r, pivots, shapes
+
+
+def _null_vectors(r, pivots, nullity):
+    rank = r.shape[1] - nullity
+    null = np.zeros((r.shape[1], nullity))
+    null[pivots[:rank]] = -np.linalg.solve(r[:rank, :rank], r[:rank, rank:])
+    null[pivots[rank:]] = np.eye(nullity)
+    return np.linalg.qr(null)[0].T
+
+
+def _from_forms(f, null, shapes):
+    """The factors from a basis of closed forms; None when the residues contradict each other."""
+    cuts = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
+    forms = [
+        [g.reshape(s) for g, s in zip(np.split(vector, cuts), shapes)] for vector in null
+    ]
+    count = len(forms)
+    residues = [_residues(f, forms, axis) for axis in range(f.ndim)]
+    if any(r is None for r in residues) or sum(r.shape[1] for r in residues) < count:
+        return None
+    table = np.concatenate(residues, axis=1)
+    pick = scipy.linalg.qr(table, mode="r", pivoting=True)[1][:count]
+    dual = np.linalg.inv(table[:, pick])
+    degrees = np.zeros((count, f.ndim), dtype=int)
+    for axis, r in enumerate(residues):
+        coordinates = np.abs(dual @ r)
+        owner = coordinates.argmax(axis=0)
+        if (np.abs(coordinates - np.eye(count)[:, owner]) > 0.2).any():
+            return None
+        np.add.at(degrees[:, axis], owner, 1)
+    if (degrees.sum(axis=0) != np.array(f.shape) - 1).any():
+        return None
+    partner = np.abs(dual @ table[:, pick].conj()).argmax(axis=0)
+    out = []
+    for i, j in enumerate(partner):
+        if j < i:
+            continue
+        if partner[j] != i:
+            return None
+        weight = dual[i].real if i == j else 2 * dual[i].real
+        shape = tuple(degrees[i] + 1 if i == j else 2 * degrees[i] + 1)
+        g = [sum(w * form[a] for w, form in zip(weight, forms)) for a in range(f.ndim)]
+        out.append(_integrate(f, g, shape))
+    product = out[0]
+    for q in out[1:]:
+        product = multiply(product, q)
+    product = product / np.linalg.norm(product)
+    return out if abs(np.vdot(product, f)) > 0.99 else None
+
+
+def _random_point(rng, n):
+    return rng.uniform(0.6, 1.4, n) * rng.choice([-1.0, 1.0], n)
+
+
+def _residues(f, forms, axis):
+    """Residues (rows: forms) where f vanishes on a line along `axis`; the best of some lines."""
+    rng = np.random.default_rng(axis)
+    others = [a for a in range(f.ndim) if a != axis]
+    best, best_quality = None, 0.0
+    for _ in range(LINES):
+        at = _random_point(rng, len(others))
+        line = _restrict(f, others, at)
+        points = np.roots(line[::-1])
+        if len(points) < len(line) - 1:
+            continue
+        slope = _scaled_values(line[1:] * np.arange(1, len(line)), points)
+        quality = np.abs(slope).min() / np.abs(line).sum()
+        if quality > best_quality:
+            values = [
+                _scaled_values(_restrict(form[axis], others, at), points) for form in forms
+            ]
+            best, best_quality = np.array(values) / slope, quality
+    return best
+
+
+def _restrict(p, axes, at):
+    for a, x in sorted(zip(axes, at), reverse=True):
+        p = np.tensordot(p, x ** np.arange(p.shape[a]), axes=(a, 0))
+    return p
+
+
+def _scaled_values(p, x):
+    """p(x) / max(1, |x|)^deg p, without overflow."""
+    x = np.asarray(x, dtype=complex)
+    large = np.abs(x) > 1
+    inside = np.polyval(p[::-1], np.where(large, 0, x))
+    safe = np.where(large, x, 1)
+    outside = np.polyval(p, 1 / safe) * (safe / np.abs(safe)) ** (len(p) - 1)
+    return np.where(large, outside, inside)
+
+
+def _integrate(f, g, shape):
+    """q of the given shape with f d_a q = g_a q on every axis: the factor behind a closed form."""
+    blocks = []
+    size = int(np.prod(shape))
+    for a in range(f.ndim):
+        product = -convolution_matrix(g[a], shape)
+        if shape[a] > 1:
+            columns = np.arange(size).reshape(shape)
+            lower = tuple(n - (i == a) for i, n in enumerate(shape))
+            times_f = convolution_matrix(f, lower)
+            source = np.take(columns, np.arange(1, shape[a]), axis=a).reshape(-1)
+            weight = np.indices(shape)[a].reshape(-1)[source]
+            product[:, source] += times_f * weight
+        blocks.append(product)
+    return np.linalg.svd(np.concatenate(blocks), full_matrices=False)[2][-1].reshape(shape)

@@ -1,5 +1,7 @@
 """Where one condition on the filters makes dmu drop rank: two layers with a common root."""
 
+from itertools import combinations
+
 import numpy as np
 
 
@@ -18,19 +20,21 @@ def resultants(p, q):
     return np.linalg.slogdet(sylvester)
 
 
+def root_groups(net):
+    """Groups, of two or more, of layers that are polynomials in one power of one variable."""
+    groups = {}
+    for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides)):
+        axes = [a for a, n in enumerate(k) if n > 1]
+        if len(axes) == 1:
+            groups.setdefault((axes[0], s[axes[0]]), []).append(i)
+    return [tuple(g) for g in groups.values() if len(g) > 1]
+
+
 def common_root_pairs(net):
-    """Pairs of layers that are polynomials in the same power of the same variable.
+    """Pairs of layers of one root group, in the order of the later layer.
 
     A common root of such a pair is one condition on the filters, and there dmu drops rank; every
     other loss of rank at non-zero filters takes at least two conditions.
     """
-    kinds = []
-    for k, s in zip(net.filter_shapes, net.cumulative_strides):
-        long = [a for a, n in enumerate(k) if n > 1]
-        kinds.append((long[0], s[long[0]]) if len(long) == 1 else None)
-    return [
-        (i, j)
-        for j in range(net.depth)
-        for i in range(j)
-        if kinds[i] is not None and kinds[i] == kinds[j]
-    ]
+    pairs = [pair for group in root_groups(net) for pair in combinations(group, 2)]
+    return sorted(pairs, key=lambda pair: pair[::-1])
