@@ -1,7 +1,6 @@
 """From a function and its invariants back to the parameters."""
 
 from itertools import product
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -178,24 +177,21 @@ def test_the_nearest_of_two_close_branches(gap):
             assert np.abs(a / np.linalg.norm(a) - b).max() < 1e-9 / gap
 
 
-def test_a_near_guess_needs_no_enumeration():
-    """Nine real roots have 1680 factorisations; a near guess finds its own without them."""
+def test_a_near_guess_needs_no_enumeration(monkeypatch):
+    """Nine real roots have 1680 factorisations; a near guess finds its own without the roots."""
     net = LCN((4, 4, 4))
     v = np.poly(np.arange(1, 10) / 3)
-    start = perf_counter()
     branches = lcn.factorizations(net, v)
-    listing = perf_counter() - start
+    monkeypatch.delattr(np, "roots")  # listing needs them
+    with pytest.raises(AttributeError):
+        lcn.factorizations(net, v)
     for w in branches[::300]:
-        times = []
         for seed in range(3):
             rng = np.random.default_rng(seed)
             guess = [x + 1e-9 * rng.standard_normal(x.shape) for x in w]
-            start = perf_counter()
             found = lcn.lift(net, v, [0.0, 0.0], guess)
-            times.append(perf_counter() - start)
             units = [x / np.linalg.norm(x) for x in found]
             assert up_to_signs(units, w) < 1e-8
-        assert min(times) < listing / 10
 
 
 def test_too_many_branches():
