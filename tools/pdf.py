@@ -8,6 +8,7 @@ articles are then joined in one document, in the order of the table of contents,
 between pages are links between sheets.
 """
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -80,13 +81,15 @@ def name_outline(path, titles):
     book.write(path)
 
 
-def main(html=ROOT / "_build/html", out=None, *chosen):
+def main(html=ROOT / "_build/html", out=None, *chosen, browser=None):
+    """Print the pages; `browser` is one that runs already (one process cannot have two)."""
     html = Path(html)
     out = Path(out) if out else html / "_static" / "book.pdf"
     chosen = [Path(c).with_suffix("").as_posix() for c in chosen] or pages()
     names = {page: f"s{i}" for i, page in enumerate(chosen)}
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    with serve(html) as base, chromium() as browser:
+    with (serve(html) as base,
+          contextlib.nullcontext(browser) if browser else chromium() as browser):
         context = browser.new_context(viewport={"width": 1000, "height": 1400},
                                       color_scheme="light", bypass_csp=True)
         page, articles, rules = context.new_page(), [], {}
@@ -122,6 +125,7 @@ def main(html=ROOT / "_build/html", out=None, *chosen):
                                      '<span class="pageNumber"></span></div>')
         finally:
             printed.unlink()
+            context.close()
     name_outline(out, titles)
     print(f"The book on paper: {out}, {out.stat().st_size // 1000} kB")
 

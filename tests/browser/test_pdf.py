@@ -10,13 +10,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import pdf  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("pdf")  # one process prints
+
 CHAPTERS = ["book/03_flow.html", "book/09_bounce.html"]
 
 
 @pytest.fixture(scope="module")
-def paper(html, tmp_path_factory):
+def paper(html, chromium, tmp_path_factory):
     out = tmp_path_factory.mktemp("paper") / "two.pdf"
-    pdf.main(html, out, *CHAPTERS)
+    pdf.main(html, out, *CHAPTERS, browser=chromium)
     return pypdf.PdfReader(out)
 
 

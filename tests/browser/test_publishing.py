@@ -58,8 +58,8 @@ def published(tmp_path_factory):
     (source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (source / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters: [{file: book/01_x}]\n")
-    for name in ("ext", "assets"):
-        shutil.copytree(ROOT / name, source / name)
+    for name in ("ext", "assets", "tools"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", source)
     (source / "book").mkdir()
     (source / "book" / "references.bib").touch()
