@@ -39,7 +39,7 @@ from .errors import (
     ZeroFilterError,
 )
 from .factorization import factorizations, polyphase
-from .flow import FlowResult, gradient_flow
+from .flow import gradient_flow
 from .function_space_flow import function_space_flow
 from .geodesics import geodesic, geodesic_filters
 from .invariants import invariants, rescale, scalings
@@ -50,6 +50,7 @@ from .losses import Loss, QuadraticLoss
 from .metric import horizontal_lift, inner, riemannian_gradient, tangent_basis
 from .network import LCN, random_filters
 from .projection import Projection, project
+from .record import FlowResult
 from .torch_bridge import from_torch
 from .warped import (
     WarpedPoint,

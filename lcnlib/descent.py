@@ -7,9 +7,9 @@ import numpy as np
 from ._core.checks import as_filters
 from .convolution import end_to_end
 from .errors import FlowError, InputError
-from .flow import FlowResult
 from .invariants import invariants
 from .kernel import vjp
+from .record import FlowResult
 
 __all__ = ["gradient_descent"]
 

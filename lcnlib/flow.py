@@ -1,6 +1,5 @@
 """Gradient flow in parameter space."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ from ._core.plan import plan
 from ._core.scaling import layer_norms, sharp_invariants, to_invariants
 from ._core.solver import (
     FOLLOWING,
+    Stop,
     as_times,
     check_loss,
     check_tolerances,
@@ -22,55 +22,17 @@ from ._core.solver import (
     slope_of,
 )
 from .losses import QuadraticLoss
+from .record import FlowResult
 
-__all__ = ["FlowResult", "gradient_flow"]
+__all__ = ["gradient_flow"]
 
 # Up to this many parameters the Hessian's eigenvectors cost less than the steps that they save.
 COLLOCATION_LIMIT = 128
 
 
-@dataclass(frozen=True)
-class FlowResult:
-    """What a flow did, at the requested times.
-
-    The solver keeps the invariants up to its tolerance only.  At every reported time the
-    filters are therefore scaled by the positive tuple of Proposition 2 back to
-    the initial invariants: this moves them along the fibre, so that the end-to-end filter
-    stays the same.  (A filter that is exactly zero cannot be scaled and is left alone.)
-    Where the flow has come to rest up to the solver's tolerance, so that the next
-    state would have a higher loss, the better state is kept.
-
-    Book: prop-03-fibre.
-
-    Attributes
-    ----------
-    t : ndarray, shape (T,)
-        Times.
-    filters : list of H ndarrays, shapes (T, *batch, *k_i)
-    end_to_end : ndarray, shape (T, *batch, *k)
-    loss : ndarray, shape (T, *batch)
-        Never increases along the first axis.
-    invariants : ndarray, shape (T, *batch, H-1)
-    n_evaluations : int
-        Evaluations of the velocity.
-    success : bool
-        True; a flow that cannot be continued raises `FlowError` instead.
-    message : str
-        What the solver said.
-    """
-
-    t: np.ndarray
-    filters: list
-    end_to_end: np.ndarray
-    loss: np.ndarray
-    invariants: np.ndarray
-    n_evaluations: int
-    success: bool
-    message: str
-
-
 def gradient_flow(
-    net, loss, filters, t, *, method=None, rtol=1e-9, atol=None, progress=False, **options
+    net, loss, filters, t, *, method=None, rtol=1e-9, atol=None, stop=None, progress=False,
+    **options
 ):
     """Gradient flow dw_i/dt = -dL/dw_i of the loss L = l o mu, from given filters.
 
@@ -100,6 +62,12 @@ def gradient_flow(
         implicit collocation with the exact Hessian, each in steps of its own.  All others go
         by "LSODA", which notices by itself where a flow is stiff ("DOP853" above 2000
         parameters, where its matrices are too large).
+    stop : float or callable, optional
+        Ends a flow early, each one of a batch by itself: a number when the norm of the gradient
+        dL/dw has fallen to it, a function ``stop(t, filters)`` when that is true for the time and
+        the filters, H ndarrays of shapes k_i, of one flow.  The moment is looked for inside
+        the solver's step that ends in such a state.  The record keeps all times t and
+        repeats the last state; `stopped` says when that was.
     progress : bool or callable, optional
         True writes the time reached to the error stream about twice a second; a
         callable receives the fraction done, between 0 and 1.
@@ -140,15 +108,17 @@ def gradient_flow(
         field = LossFlow(net, slope_of(loss), batch)
 
     delta = sharp_invariants(p, start)
+    stop = _stop(net, stop, field.velocity, start, t)
     done = None
     small = net.n_parameters <= COLLOCATION_LIMIT
     if quadratic and small and method is None and not options and len(t) > 1:
-        done = _collocation(field, start, delta, t, rtol, atol, progress)
+        done = _collocation(field, start, delta, t, rtol, atol, stop, progress)
     if done is None:
         done = integrate(
             lambda _, theta: field.velocity(theta), start, t, sizes=partial(layer_sizes, p),
             hessian=field.hessian if quadratic else None, method=method, progress=progress,
-            hold=lambda theta: to_invariants(p, theta, delta), rtol=rtol, atol=atol, **options,
+            hold=lambda theta: to_invariants(p, theta, delta), rtol=rtol, atol=atol, stop=stop,
+            **options,
         )
     y, n_evaluations, message = done
     for x in y[1:]:
@@ -156,20 +126,37 @@ def gradient_flow(
     y[0] = start
     path = p.unpack(y.reshape(-1, y.shape[-1]), (len(t), *batch))
     path = [np.ascontiguousarray(w) for w in path]
-    return record(net, loss, t, path, rtol, n_evaluations, message)
+    return record(net, loss, t, path, rtol, n_evaluations, message, stop)
 
 
-def record(net, loss, t, path, rtol, n_evaluations, message):
+def record(net, loss, t, path, rtol, n_evaluations, message, stop=None):
     """The result of a flow with these filters, a list of H arrays (T, *batch, *k_i)."""
     p, batch = plan(net), path[0].shape[1 : -net.ndim]
     v = p.product(p.pack(path)).reshape(len(t), *batch, *net.end_to_end_shape)
     values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v])
     hold_at_rest(values, t, rtol, v, *path)
     delta = np.diff(layer_norms(path, net.ndim) ** 2, axis=-1)
-    return FlowResult(t, path, v, values, delta, n_evaluations, True, message)
+    stopped = None if stop is None else t[0] + stop.ended.reshape(batch)
+    return FlowResult(t, path, v, values, delta, n_evaluations, True, message, stopped)
 
 
-def _collocation(field, start, delta, t, rtol, atol, progress):
+def _stop(net, stop, velocity, start, t):
+    """When to end single flows, as a `Stop`; None for never."""
+    p = plan(net)
+
+    def slow(flows, _, theta):
+        whole = start.copy()  # a loss may know the batch
+        whole[flows] = theta
+        return np.linalg.norm(velocity(whole)[flows], axis=1) <= stop
+
+    def told(_, times, theta):
+        return [stop(time, [w[0] for w in p.unpack(x[None], (1,))])
+                for time, x in zip((t[0] + times).tolist(), theta)]
+
+    return Stop.of(stop, slow, told, start)
+
+
+def _collocation(field, start, delta, t, rtol, atol, stop, progress):
     """States at t, evaluations and message; None where collocation does not apply."""
     if not (FINEST <= rtol < 1 and (atol is None or atol > 0)):
         return None
@@ -184,8 +171,10 @@ def _collocation(field, start, delta, t, rtol, atol, progress):
         y, count = collocate(
             field.velocity, field.hessian, start, t - t[0], rtol, atol,
             show and (lambda time: show(t[0] + time)),
-            lambda flows, y: to_invariants(p, y, delta[flows]))
+            lambda flows, y: to_invariants(p, y, delta[flows]), stop)
     except (StepTooSmall, np.linalg.LinAlgError):
+        if stop is not None:  # the other method begins anew
+            stop.ended[stop.ended > 0] = np.nan
         return None
     if show is not None:
         show(t[-1], True)

@@ -10,6 +10,7 @@ from ._core.hessian import LossFlow
 from ._core.plan import plan
 from ._core.scaling import layer_norms, scaled, scaling_factors
 from ._core.solver import (
+    Stop,
     as_times,
     check_loss,
     check_tolerances,
@@ -35,6 +36,7 @@ def function_space_flow(
     method=None,
     rtol=1e-9,
     atol=None,
+    stop=None,
     progress=False,
     **options,
 ):
@@ -60,6 +62,9 @@ def function_space_flow(
         Picks the factorisation of the initial v where several carry different kernels.
     method, rtol, atol, **options
         As in `gradient_flow`.
+    stop : float or callable, optional
+        As in `gradient_flow`: a number for the norm of dL/dw, which is the length in g_delta
+        of the Riemannian gradient, or a function ``stop(t, v)``, v of shape k.
     progress : bool or callable, optional
         As in `gradient_flow`.
 
@@ -102,20 +107,38 @@ def function_space_flow(
     theta = p.pack(_initial_lifts(net, flat_v, flat_delta, guess, batch))
     branch = Branch(net, flat_delta, theta)
     branch.follow(flat_v)
-    edge = Edge(branch, rtol, LossFlow(net, slope, batch).velocity)
+    pull = LossFlow(net, slope, batch).velocity
+
+    def slow(flows, _, x):
+        here, whole = branch.theta, p.product(branch.theta)
+        whole[flows] = x
+        found = branch.follow(whole)
+        sizes = np.linalg.norm(pull(branch.theta)[flows], axis=1)
+        branch.theta = here
+        return found & (sizes <= stop)
+
+    def told(_, times, x):
+        return [stop(t[0] + time, y.reshape(k)) for time, y in zip(times.tolist(), x)]
+
+    rule = Stop.of(stop, slow, told, flat_v)
+
+    def moving(speed):
+        return speed if rule is None else speed * np.isnan(rule.ended)[:, None]
+
+    edge = Edge(branch, rtol, lambda theta: moving(pull(theta)))
 
     def rhs(time, x):
         if not (np.isfinite(x).all() and branch.follow(x, time)):
             return np.full_like(x, np.nan)  # the solver then tries a smaller step
         g = np.asarray(slope(x.reshape(v.shape)), dtype=float).reshape(x.shape)
         force, push = p.there_and_back(branch.theta, g)
-        branch.remember(time, -force)
+        branch.remember(time, moving(-force))
         return -push
 
     try:
         y, n_evaluations, message = integrate(
             rhs, flat_v, t, sizes=whole_size, method=method, progress=progress, event=edge,
-            rtol=rtol, atol=atol, **options,
+            rtol=rtol, atol=atol, stop=rule, **options,
         )
     except Left as left:
         raise FlowError(
@@ -128,7 +151,8 @@ def function_space_flow(
     path = p.unpack(lifts.reshape(-1, lifts.shape[-1]), (len(t), *batch))
     factors = scaling_factors(layer_norms(path, net.ndim), np.broadcast_to(
         delta, (len(t), *delta.shape)))
-    return record(net, loss, t, scaled(path, factors, net.ndim), rtol, n_evaluations, message)
+    path = scaled(path, factors, net.ndim)
+    return record(net, loss, t, path, rtol, n_evaluations, message, rule)
 
 
 def _initial_lifts(net, v, delta, guess, batch):

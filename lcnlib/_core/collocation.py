@@ -200,7 +200,7 @@ class StepTooSmall(Exception):
 
 
 @np.errstate(all="ignore")  # what is not finite is rejected, and tried again with a smaller step
-def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None):
+def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None, stop=None):
     """States at the times t, and the number of evaluations of the velocity.
 
     Parameters
@@ -216,6 +216,8 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None):
     show : function of the time reached, optional
     hold : function (indices of flows, states) -> states, optional
         Puts states back to what they conserve, whenever they have become small.
+    stop : Stop, optional
+        Ends single flows early.
 
     Returns
     -------
@@ -224,6 +226,12 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None):
     out = np.empty((len(t), *y0.shape))
     out[0] = y0
     flows, y = np.arange(len(y0)), y0.copy()  # the flows under way, and where they are
+    if stop is not None:
+        out[:] = y0
+        flows = np.flatnonzero(np.isnan(stop.ended))
+        y = y[flows]
+    if not len(flows):
+        return out, 0
     d, q = np.linalg.eigh(hessian(y))
     fastest = np.abs(d).max(axis=1)
     time, end = np.full(len(y), t[0]), t[-1]
@@ -249,6 +257,7 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None):
         factor = (0.5 / error) ** (1 / (STAGES + 1))
         factor = np.where(solved, np.minimum(np.maximum(factor, 0.3), 3.0), 0.3)
         new = np.where(h >= end - time, end, time + h)
+        hit = None if stop is None else _stopped(stop, flows, good, time, new, h, y, z)
         if good.all():
             _report(out, t, flows, time, new, h, y, z)
             y, old_z, old_h, time = y + z[-1], z, h, new
@@ -262,6 +271,10 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None):
             tiny = ~good & (h * factor < 1e-14 * np.abs(time))
             if tiny.any():
                 raise StepTooSmall(time[tiny][0])
+        if hit is not None:
+            for i, state in zip(*hit):
+                out[t > stop.ended[flows[i]], flows[i]] = state
+            time[hit[0]] = end
         if hold is not None:
             top = np.abs(y).max(axis=1)
             small = top < SHRUNK * peak
@@ -292,3 +305,15 @@ def _report(out, t, flows, time, new, h, y, z):
     which = np.arange(len(row)) + np.repeat(high - np.cumsum(many), many)
     values = _polynomial((t[which] - time[row]) / h[row])
     out[which, flows[row]] = y[row] + np.einsum("ks,skp->kp", values, z[:, row])
+
+
+def _stopped(stop, flows, good, time, new, h, y, z):
+    """Rows of the flows that a step, where it is good, brings to their stop, and their states."""
+    some = np.flatnonzero(good)
+
+    def at(which, times):
+        i = some[which]
+        return y[i] + np.einsum("bs,sbp->bp", _polynomial((times - time[i]) / h[i]), z[:, i])
+
+    hit, states = stop.first(flows[some], time[some], new[some], (y + z[-1])[some], at)
+    return some[hit], states

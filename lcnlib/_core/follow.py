@@ -111,6 +111,7 @@ class Branch:
 
     def path(self, t, vs, trail):
         """Lifts (T, B, P) of vs (T, B, |k|) at times t, each from the nearest of the trail's."""
+        trail = trail or [(t[0], self.theta)]  # without a step: all flows stopped at the start
         times = np.array([entry[0] for entry in trail])
         out = []
         for time, v in zip(t, vs):

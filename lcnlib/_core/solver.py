@@ -27,6 +27,9 @@ LEAST_SIZE = 1e-153
 LARGE = 2000
 # So many steps in a row that do not move the time are the end of a flow.
 STUCK = 20
+# The moment at which a flow is to stop is looked for in this fraction, 2 to the power of minus
+# this, of the solver's step.
+HALVINGS = 40
 METHODS = ("LSODA", "DOP853", "RK45", "RK23", "Radau", "BDF")
 
 
@@ -98,8 +101,70 @@ def whole_size(v):
     return np.broadcast_to(np.maximum(norm, LEAST_SIZE), v.shape)
 
 
+class Stop:
+    """Ends single flows of a batch early, where a rule holds.
+
+    Parameters
+    ----------
+    rule : function (flows, times, states (n, N)) -> n truth values
+        For the n flows of these numbers; times count from the start.
+    y0 : ndarray, shape (B, N)
+        The start: where the rule holds there, a flow stops at once.
+
+    Attributes
+    ----------
+    ended : ndarray, shape (B,)
+        When each flow was stopped, nan for those under way.
+    """
+
+    def __init__(self, rule, y0):
+        self.rule = rule
+        self.ended = np.full(len(y0), np.nan)
+        self.ended[self.holds(np.arange(len(y0)), np.zeros(len(y0)), y0)] = 0.0
+
+    @classmethod
+    def of(cls, stop, slow, told, y0):
+        """From the argument `stop` of a flow: `slow` is the rule for a number; None for None."""
+        if stop is None:
+            return None
+        if callable(stop):
+            return cls(told, y0)
+        if isinstance(stop, Real) and 0 < stop < inf:
+            return cls(slow, y0)
+        raise InputError(
+            "stop: expected None, a positive norm of the gradient, or a function of the time and "
+            f"the state that tells whether to stop, got {stop!r}"
+        )
+
+    def holds(self, flows, times, y):
+        return np.fromiter(map(bool, self.rule(flows, times, y)), bool, len(y))
+
+    def first(self, flows, low, high, y, at):
+        """Which of the flows stop in a step from low to high, (n,), and in which states.
+
+        Parameters
+        ----------
+        low, high : ndarrays, shape (n,)
+        y : ndarray, shape (n, N)
+            States at `high`.
+        at : function (indices into flows, their times) -> states
+        """
+        hit = np.flatnonzero(self.holds(flows, high, y)) if len(flows) else np.zeros(0, int)
+        if not len(hit):
+            return hit, y[hit]
+        low, high, y = low[hit], high[hit], y[hit]
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            there = at(hit, middle)
+            holds = self.holds(flows[hit], middle, there)
+            y[holds] = there[holds]
+            low, high = np.where(holds, low, middle), np.where(holds, middle, high)
+        self.ended[flows[hit]] = high
+        return hit, y
+
+
 def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None, progress=False,
-              event=None, **options):
+              event=None, stop=None, **options):
     """States (T, B, N) at the times t, evaluations, message, by a method of `solve_ivp`.
 
     The tolerances are those wanted of the reported states.  A solver controls each step by itself,
@@ -114,30 +179,36 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
         Puts the state back to what it conserves, when the solver starts anew.
     event : function (time, (B, N)), optional
         Called at the start and at the end of each step; to stop, it raises.
+    stop : Stop, optional
     """
     b, n = y0.shape
     out = np.empty((len(t), b, n))
     out[0] = y0
     if len(t) == 1 or b == 0:
         return out, 0, "One time only: nothing to integrate."
+    if stop is not None and not np.isnan(stop.ended).any():
+        out[1:] = y0
+        return out, 0, "Every flow stops at the start."
     if method is None:
         method = "LSODA" if n <= LARGE else "DOP853"
     solver_class = _solver_class(method)
     scale = 0.1 / sqrt(b)
     rtol = max(rtol * scale, 100 * np.finfo(float).eps)
     show = progress_of(progress, t)
+    alive = np.ones((b, 1)) if stop is None else 1.0 * np.isnan(stop.ended)[:, None]
     lsoda = solver_class is scipy.integrate.LSODA
     if lsoda and b > 1 and not {"lband", "uband", "jac"} & set(options):
         options = {"lband": n - 1, "uband": n - 1, **options}  # flows do not meet
         if hessian is not None:
-            options["jac"] = lambda _, y: -_in_bands(hessian(y.reshape(b, n)))
+            options["jac"] = lambda _, y: -_in_bands(
+                hessian(y.reshape(b, n)) * alive[..., None])
     elif hessian is not None and b == 1 and method in ("LSODA", "Radau", "BDF"):
         options = {"jac": lambda _, y: -hessian(y[None])[0], **options}
     finite = True
 
     def slopes(time, y):
         nonlocal finite
-        out = np.asarray(rhs(t[0] + time, y.reshape(b, n))).reshape(-1)
+        out = (np.asarray(rhs(t[0] + time, y.reshape(b, n))) * alive).reshape(-1)
         fine = np.isfinite(out).all()
         finite = finite and bool(fine)
         if lsoda and not fine:  # it does not look: show it something that it will not take
@@ -151,7 +222,7 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
         tolerance = atol * scale if old is None else (FOLLOWING * rtol * old).reshape(-1)
         return old, solver_class(slopes, now, y, times[-1], rtol=rtol, atol=tolerance, **options)
 
-    done, evaluations, stuck = 1, 0, 0
+    done, evaluations, stuck, last_states = 1, 0, 0, y0.copy()
     # A trial step may overflow; the solver then takes a smaller one.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("error", message="The following arguments have no effect")
@@ -181,6 +252,16 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
                     "below?) or it is stiff: end earlier, or try method='Radau' or a larger rtol",
                     time=time,
                 )
+            ended = False
+            if stop is not None:
+                going, path = np.flatnonzero(alive), solver.dense_output()
+                low, high = (np.full(len(going), x) for x in (solver.t_old, solver.t))
+                hit, states = stop.first(going, low, high, y[going],
+                                         partial(_rows_at, path, (b, n), going))
+                if len(hit):
+                    ended, y = True, y.copy()
+                    y[going[hit]] = last_states[going[hit]] = states
+                    alive[going[hit]] = 0.0
             if show is not None:
                 show(time)
             if event is not None:
@@ -191,17 +272,26 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
             if done > last:
                 between = solver.dense_output()(times[last:done])
                 out[last:done] = between.T.reshape(-1, b, n)
-            if done < len(t) and old is not None:
-                ratio = sizes(y) / old
-                if ratio.min() < SHRUNK or ratio.max() > GROWN:
+            if not alive.any():
+                break
+            if done < len(t):
+                ratio = np.ones(1) if old is None else sizes(y) / old
+                if ended or ratio.min() < SHRUNK or ratio.max() > GROWN:
                     evaluations += solver.nfev
                     options.pop("first_step", None)
-                    y = y.copy() if hold is None else hold(y)
+                    y = y.copy() if hold is None or ended else hold(y)
                     old, solver = begin(solver.t, y.reshape(-1))
     if show is not None:
         show(t[-1], True)
     message = "The solver successfully reached the end of the integration interval."
+    for i in np.flatnonzero(alive == 0):
+        out[times > stop.ended[i], i] = last_states[i]
     return out, evaluations + solver.nfev, message
+
+
+def _rows_at(path, shape, rows, which, times):
+    """States of the flows rows[which], each at its own time."""
+    return np.stack([path(x).reshape(shape)[i] for i, x in zip(rows[which], times)])
 
 
 def _solver_class(method):
