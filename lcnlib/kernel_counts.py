@@ -6,9 +6,9 @@ from operator import index
 
 import numpy as np
 
-from ._algebra.splitting import count_distributions
 from ._core import resultants
 from ._core.checks import as_net
+from ._core.scaling import offsets
 from .errors import InputError
 from .factorization import as_one_end_to_end, factorizations, tolerance
 from .lifting import distinct_kernels, not_in_function_space, one_invariants, scaled
@@ -106,7 +106,9 @@ def generic_kernel_count(net, invariants=None, real_roots=None):
       two or more long axes can only be permuted among those of the same shape and the
       same cumulative stride, m! ways.  A group of `root_groups` with degrees d_1, ..., d_m
       whose product has r real roots and c conjugate pairs shares them out in as many ways as
-      the coefficient of t_1^d_1 ... t_m^d_m in (t_1 + ... + t_m)^r (t_1^2 + ... + t_m^2)^c.
+      the coefficient of t_1^d_1 ... t_m^d_m in (t_1 + ... + t_m)^r (t_1^2 + ... + t_m^2)^c,
+      that is r! c! times the coefficient of z^c in the product of the sums
+      sum_n z^n / (n! (d_i - 2n)!): layer i takes n pairs and d_i - 2n real roots.
     * Kernels.  Two factorisations have one kernel when they differ by a permutation of
       *interchangeable* layers (same shape, same stride on the long axes) of equal norm.
       Such a permutation moves every factorisation, because no two layers of a generic
@@ -143,10 +145,7 @@ def generic_kernel_count(net, invariants=None, real_roots=None):
     total = 1
     for group, real in zip(groups, _real_roots(net, groups, real_roots)):
         degrees = [max(net.filter_shapes[i]) - 1 for i in group]
-        pairs = (sum(degrees) - real) // 2
-        total *= count_distributions(
-            [(1,)] * real + [(2,)] * pairs, [1] * (real + pairs), [(d,) for d in degrees]
-        )
+        total *= _ways(degrees, real, (sum(degrees) - real) // 2)
     kinds = [_kind(k, s) for k, s in zip(net.filter_shapes, net.cumulative_strides)]
     several = Counter(kind for kind in kinds if len(kind) > 1)
     total *= prod(map(factorial, several.values()))
@@ -157,6 +156,17 @@ def generic_kernel_count(net, invariants=None, real_roots=None):
     return total // prod(map(factorial, equal.values()))
 
 
+def _ways(degrees, real, pairs):
+    """Ways to share out single roots and pairs, all different, among layers of these degrees."""
+    series = np.array([1], dtype=object)  # integers of any size: the sums times d_i!
+    for d in degrees:
+        terms = [factorial(d) // (factorial(n) * factorial(d - 2 * n)) for n in range(d // 2 + 1)]
+        series = np.convolve(series, np.array(terms, dtype=object))
+    if pairs >= len(series):
+        return 0
+    return factorial(real) * factorial(pairs) * series[pairs] // prod(map(factorial, degrees))
+
+
 def _kind(shape, strides):
     """What two layers must share to be interchangeable; empty for a layer of size one."""
     return tuple((a, n, s) for a, (n, s) in enumerate(zip(shape, strides)) if n > 1)
@@ -164,7 +174,7 @@ def _kind(shape, strides):
 
 def _norm_classes(delta):
     """An integer for each layer: equal where the invariants make the norms equal."""
-    sigma = np.concatenate([[0.0], np.cumsum(delta)])
+    sigma = offsets(delta)
     order = np.argsort(sigma, kind="stable")
     steps = np.diff(sigma[order]) > SAME_NORM * np.abs(delta).max(initial=0.0)
     out = np.zeros(len(sigma), dtype=int)

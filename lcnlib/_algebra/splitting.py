@@ -205,11 +205,6 @@ def distributions(degrees, multiplicities, capacities, limit=None):
     return total, [tuple(zip(*chosen)) or ((),) * len(capacities) for chosen, _ in out]
 
 
-def count_distributions(degrees, multiplicities, capacities):
-    """The number alone."""
-    return distributions(degrees, multiplicities, capacities, limit=-1)[0]
-
-
 def _spread(degree, copies, room):
     """Ways to give `copies` equal factors of this degree to layers with this room."""
     if not room:

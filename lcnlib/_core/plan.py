@@ -1,26 +1,21 @@
-"""Evaluate, multiply, interpolate: the one computation behind every D, stride and batch.
+"""The product of polynomials, its differential and its kernel, for every D, stride and batch.
 
-The product of the polynomials p_i(x^{S_i}) is taken at the points of an N-grid of roots of
-unity with N >= k on every axis, so that the product is determined by its values.  Only
-half of the last axis is kept, because the coefficients are real.  Arrays of values have shape
-(H, B, M): layers, flattened batch, M points.  `DensePlan` evaluates and interpolates by
-matrix products, `FFTPlan` by fast Fourier transforms; they have the same methods.
+All are computed on values at points (`points`), by matrix products in a `DensePlan`, by fast
+Fourier transforms in an `FFTPlan`, and by shorter ones in a `CombedPlan`, where there is a first
+stride; the three have the same methods.
 """
 
-import os
-import sys
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
 from math import prod
 
 import numpy as np
-import scipy
+
+from .points import FFT, Matrices, Transforms, places
 
 # Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
 # round as little as it does (measured); longer sums would lose digits.
 DENSE_LIMIT = 160
-# From this many values on, transforms are shared out over the cores.
-SHARE_LIMIT = 1 << 16
 # Up to this many entries a table of indices builds the Jacobian in the fewest calls.
 GATHER_LIMIT = 1 << 14
 # Up to this many end-to-end coefficients one product for a whole batch of kernels is quickest.
@@ -30,19 +25,10 @@ PRODUCT_LIMIT = 192
 @lru_cache(maxsize=128)
 def plan(net):
     """The plan of an architecture, made once."""
-    return (DensePlan if prod(net.end_to_end_shape) <= DENSE_LIMIT else FFTPlan)(net)
-
-
-@cache
-def cores():
-    """Cores to use: OMP_NUM_THREADS where it is set, as the libraries under NumPy do."""
-    if sys.platform == "emscripten":  # no threads in the browser
-        return 1
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if asked.isdigit() and int(asked):
-        return int(asked)
-    usable = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(usable(0)) if usable else os.cpu_count() or 1
+    if prod(net.end_to_end_shape) <= DENSE_LIMIT:
+        return DensePlan(net)
+    combed = net.depth > 1 and prod(net.strides[0]) > 1
+    return (CombedPlan if combed else FFTPlan)(net)
 
 
 def cofactor_values(w):
@@ -81,27 +67,7 @@ def _support(size, terms):
 
 
 class Plan:
-    """What the two plans share: sizes, packing, supports and index tables."""
-
-    def __init__(self, net):
-        self.net = net
-        self.shape = net.end_to_end_shape
-        self.sizes = [prod(k) for k in net.filter_shapes]
-        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)]).tolist()
-        self.parts = [slice(a, b) for a, b in zip(self.offsets[:-1], self.offsets[1:])]
-
-    def pack(self, ws):
-        """List of (*batch, *k_i) -> one (B, P) array."""
-        if ws[0].ndim == self.net.ndim:
-            return np.concatenate([w.reshape(-1) for w in ws])[None]
-        b = prod(ws[0].shape[: -self.net.ndim])
-        return np.concatenate([w.reshape(b, n) for w, n in zip(ws, self.sizes)], axis=1)
-
-    def unpack(self, theta, batch):
-        """(B, P) -> list of (*batch, *k_i)."""
-        return [
-            theta[:, p].reshape(batch + k) for p, k in zip(self.parts, self.net.filter_shapes)
-        ]
+    """What all plans share; `spectra`, `analyse`, `coefficients` and `samples` are theirs."""
 
     def _axis_terms(self, axis, skip=None):
         net = self.net
@@ -138,8 +104,7 @@ class Plan:
         net, size = self.net, prod(self.shape)
         n = np.indices(self.shape).reshape(net.ndim, -1)
         columns = []
-        for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides)):
-            shift = np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
+        for i, shift in enumerate(places(net)):
             source = n[:, :, None] - shift[:, None, :]
             inside = (source >= 0).all(axis=0)
             flat = np.ravel_multi_index(np.where(inside, source, 0), self.shape)
@@ -150,15 +115,9 @@ class Plan:
     @cached_property
     def lags(self):
         """{(i, j): S_i a + S_j b as flat indices (|k_i|, |k_j|)} for each pair of layers."""
-        net = self.net
-        places = [
-            np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
-            for k, s in zip(net.filter_shapes, net.cumulative_strides)
-        ]
         return {
-            (i, j): np.ravel_multi_index(
-                places[i][:, :, None] + places[j][:, None, :], self.shape)
-            for i, j in combinations(range(net.depth), 2)
+            (i, j): np.ravel_multi_index(p[:, :, None] + q[:, None, :], self.shape)
+            for (i, p), (j, q) in combinations(enumerate(places(self.net)), 2)
         }
 
     def mask(self, v):
@@ -246,135 +205,106 @@ class Plan:
         return self.samples(c)
 
 
-class DensePlan(Plan):
-    """Evaluation and interpolation as real matrix products; for small filters."""
-
-    # A block-diagonal matrix does all layers in one product while it and the batch are this
-    # small; above, the zeros in it and the strides in its result cost more than further calls.
-    BLOCK_LIMIT = 40_000
-    BLOCK_ROWS = 16
-
-    def __init__(self, net):
-        super().__init__(net)
-        grid = self.shape  # N = k: the fewest points
-        half = grid[:-1] + (grid[-1] // 2 + 1,)
-        m = np.indices(half).reshape(net.ndim, -1)
-        self.n_values = m.shape[1]
-        # Real coefficients: the dropped half of the spectrum is the conjugate of the rest.
-        last = m[-1]
-        self.weights = np.where((last == 0) | (2 * last == grid[-1]), 1.0, 2.0) / prod(grid)
-        layers = [
-            self._matrix(np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None], m)
-            for k, s in zip(net.filter_shapes, net.cumulative_strides)
-        ]
-        self.analysis = self._matrix(np.indices(grid).reshape(net.ndim, -1), m)
-        w2 = np.repeat(self.weights, 2)
-        self.synthesis = np.ascontiguousarray((self.analysis * w2).T)
-        self.layer_evaluation = layers
-        self.layer_sampling = [np.ascontiguousarray((e * w2).T) for e in layers]
-        width = 2 * self.n_values
-        self.block = self.offsets[-1] * net.depth * width <= self.BLOCK_LIMIT
-        if self.block:
-            self.evaluation = np.zeros((self.offsets[-1], net.depth * width))
-            self.sampling = np.zeros((net.depth * width, self.offsets[-1]))
-            for i, (p, e) in enumerate(zip(self.parts, layers)):
-                columns = slice(i * width, (i + 1) * width)
-                self.evaluation[p, columns] = e
-                self.sampling[columns, p] = self.layer_sampling[i]
-
-    def _matrix(self, points, m):
-        """exp(-2 pi i <j, m> / N), real and imaginary parts interleaved: (points, 2M)."""
-        grid = self.shape
-        common = int(np.lcm.reduce(grid))
-        # The phase is reduced in integers, so that every entry is correctly rounded.
-        phase = sum(np.multiply.outer(j * (common // n), q) for j, q, n in zip(points, m, grid))
-        angle = 2 * np.pi * _symmetric_fraction(phase % common, common)
-        out = np.empty((points.shape[1], 2 * self.n_values))
-        out[:, 0::2] = np.cos(angle)
-        out[:, 1::2] = -np.sin(angle)
-        return out
-
-    def spectra(self, theta):
-        """Values of every layer's polynomial: (B, P) -> (H, B, M)."""
-        depth, b = self.net.depth, len(theta)
-        if self.block and b <= self.BLOCK_ROWS:
-            w = (theta @ self.evaluation).view(complex).reshape(b, depth, self.n_values)
-            return w.transpose(1, 0, 2) if b != 1 else w.reshape(depth, 1, -1)
-        out = np.empty((depth, b, 2 * self.n_values))
-        for i, (p, e) in enumerate(zip(self.parts, self.layer_evaluation)):
-            np.matmul(theta[:, p], e, out=out[i])
-        return out.view(complex)
-
-    def analyse(self, v):
-        """Values of a polynomial with coefficients on the k-grid: (B, |k|) -> (B, M)."""
-        return (v @ self.analysis).view(complex)
-
-    def coefficients(self, values):
-        """Interpolation: (B, M) -> (B, |k|)."""
-        return values.view(float) @ self.synthesis
-
-    def samples(self, values):
-        """Interpolated coefficients at the multiples S_i j of each layer: (H, B, M) -> (B, P)."""
-        depth, b, m = values.shape
-        if self.block and b <= self.BLOCK_ROWS:
-            flat = values.transpose(1, 0, 2).reshape(b, depth * m)
-            return flat.view(float) @ self.sampling
-        out = np.empty((b, self.offsets[-1]))
-        for i, (p, s) in enumerate(zip(self.parts, self.layer_sampling)):
-            out[:, p] = values[i].view(float) @ s
-        return out
+class DensePlan(Plan, Matrices):
+    """By matrix products."""
 
 
-def _symmetric_fraction(phase, common):
-    """phase / common moved into (-1/2, 1/2], where cos and sin lose nothing."""
-    return np.where(2 * phase > common, phase - common, phase) / common
+class FFTPlan(Plan, Transforms):
+    """By Fourier transforms of full length."""
 
 
-class FFTPlan(Plan):
-    """Evaluation and interpolation by real fast Fourier transforms; for large filters."""
+class CombedPlan(FFTPlan):
+    """Products and differentials by shorter transforms, where the first stride s is above one.
+
+    In each residue class c modulo s, v_c = p_c r: the classes p_c of the first filter, and the
+    product r(x^s) of the other layers.  Only v and the first layer have prod(s) rows, one for
+    each class; all rows are shorter by as much, and one call shares them out over the cores.
+    """
 
     def __init__(self, net):
         super().__init__(net)
-        self.grid = tuple(scipy.fft.next_fast_len(n, real=True) for n in self.shape)
-        self.half = self.grid[:-1] + (self.grid[-1] // 2 + 1,)
-        self.axes = tuple(range(-net.ndim, 0))
-        self.n_values = prod(self.half)
-        self.crop = tuple(slice(0, n) for n in self.shape)
-        self.lattice = [
-            tuple(slice(0, (n - 1) * d + 1, d) for n, d in zip(k, s))
-            for k, s in zip(net.filter_shapes, net.cumulative_strides)
+        s = net.strides[0]
+        self.classes = [
+            tuple(slice(c, None, n) for c, n in zip(residue, s)) for residue in np.ndindex(*s)]
+        self.short = FFT(tuple(-(-n // m) for n, m in zip(self.shape, s)))
+        # The other layers on the grid of a class.
+        self.others = [
+            tuple(slice(p.start, (p.stop - 1) // n + 1, p.step // n) for p, n in zip(place, s))
+            for place in self.lattice[1:]
         ]
+        self.ends = len(self.classes), len(self.classes) + net.depth - 1
 
-    def _forward(self, a):
-        """Real transforms of (..., *k), all in one call."""
-        workers = cores() if a.size > SHARE_LIMIT else 1
-        out = scipy.fft.rfftn(a, self.grid, axes=self.axes, workers=workers)
-        return out.reshape(*a.shape[: a.ndim - len(self.grid)], self.n_values)
+    def product(self, theta):
+        first, _, r, _ = self._values(theta)
+        return self._gathered(first * r)
 
-    def _backward(self, values):
-        values = values.reshape(*values.shape[:-1], *self.half)
-        workers = cores() if values.size > SHARE_LIMIT else 1
-        return scipy.fft.irfftn(
-            values, self.grid, axes=self.axes, workers=workers, overwrite_x=True)
+    def jvp(self, theta, direction):
+        first, rest, r, _ = self._values(theta)
+        return self._push(first, rest, r, direction)
 
-    def spectra(self, theta):
-        depth, b = self.net.depth, len(theta)
-        stuffed = np.zeros((depth, b, *self.shape))
-        for i, (p, k) in enumerate(zip(self.parts, self.net.filter_shapes)):
-            stuffed[(i, slice(None), *self.lattice[i])] = theta[:, p].reshape(b, *k)
-        return self._forward(stuffed)
+    def vjp(self, theta, g):
+        return self._pull(*self._values(theta, g))
 
-    def analyse(self, v):
-        return self._forward(v.reshape(-1, *self.shape))
+    def there_and_back(self, theta, g):
+        first, rest, r, g = self._values(theta, g)
+        back = self._pull(first, rest, r, g)
+        return back, self._push(first, rest, r, back)
 
-    def coefficients(self, values):
-        full = self._backward(values)
-        return full[(slice(None), *self.crop)].reshape(len(values), -1)
+    def _values(self, theta, g=None):
+        """Values: classes of layer 1, cofactors of the others in r, r, classes of g."""
+        first, others, g = self._spectra(theta, g)
+        rest = cofactor_values(others)
+        return first, rest, rest[-1] * others[-1], g
 
-    def samples(self, values):
-        full = self._backward(values)
-        b = values.shape[1]
-        out = np.empty((b, self.offsets[-1]))
-        for i, p in enumerate(self.parts):
-            out[:, p] = full[(i, slice(None), *self.lattice[i])].reshape(b, self.sizes[i])
-        return out
+    def _push(self, first, rest, r, direction):
+        """The differential: class c moves by dp_c r + p_c dr."""
+        d, others, _ = self._spectra(direction)
+        others *= rest
+        d *= r
+        first *= others.sum(axis=0)
+        d += first
+        return self._gathered(d)
+
+    def _pull(self, first, rest, r, g):
+        """Its transpose."""
+        values = np.empty((self.ends[1], *r.shape), complex)
+        np.multiply(np.conjugate(r), g, out=values[: self.ends[0]])
+        slope = (np.conjugate(first) * g).sum(axis=0)
+        np.multiply(np.conjugate(rest), slope, out=values[self.ends[0] :])
+        rows = self.short.backward(values)
+        b = len(slope)
+        w = np.empty((b, *self.net.filter_shapes[0]))
+        self._gather(rows, w)
+        parts = [row[(..., *place)] for row, place in zip(rows[self.ends[0] :], self.others)]
+        return self.pack([w, *parts])
+
+    def _spectra(self, theta, g=None):
+        """Values, (rows, B, M): classes of layer 1, the other layers, classes of g."""
+        b, (first, last) = len(theta), self.ends
+        rows = np.zeros((last if g is None else first + last, b, *self.short.shape))
+        self._scatter(theta[:, self.parts[0]].reshape(b, *self.net.filter_shapes[0]), rows)
+        for row, place, part, k in zip(
+                rows[first:], self.others, self.parts[1:], self.net.filter_shapes[1:]):
+            row[(..., *place)] = theta[:, part].reshape(b, *k)
+        if g is not None:
+            self._scatter(g.reshape(b, *self.shape), rows[last:])
+        values = self.short.forward(rows)
+        return values[:first], values[first:last], values[last:]
+
+    def _gathered(self, values):
+        """Coefficients (B, |k|) from the values of the classes."""
+        v = np.empty((values.shape[1], *self.shape))
+        self._gather(self.short.backward(values), v)
+        return self.mask(v.reshape(len(v), -1))
+
+    def _scatter(self, a, rows):
+        """One row for each class of `a`, of shape (B, *n)."""
+        for row, c in zip(rows, self.classes):
+            part = a[(slice(None), *c)]
+            row[tuple(slice(0, n) for n in part.shape)] = part
+
+    def _gather(self, rows, a):
+        """Its inverse."""
+        for row, c in zip(rows, self.classes):
+            part = a[(slice(None), *c)]
+            part[...] = row[tuple(slice(0, n) for n in part.shape)]
