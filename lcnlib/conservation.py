@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._core.checks import as_real
 from .errors import InputError
 from .kernel import vjp
 from .network import LCN, random_filters
@@ -43,7 +44,9 @@ class ConservationLaws:
 
     def values(self, theta):
         """The conserved numbers theta^T S theta, shape (*batch, n), of packed parameters."""
-        theta = np.asarray(theta, dtype=float)
+        theta, size = as_real(theta, "theta"), self.laws.shape[-1]
+        if theta.ndim < 1 or theta.shape[-1] != size:
+            raise InputError(f"theta: expected shape (*batch, {size}), got {theta.shape}")
         return np.einsum("...i,nij,...j->...n", theta, self.laws, theta)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ._core.checks import as_real, finite_result, quiet
 from .errors import FlowError, InputError, SingularPointError
+from .network import standard_normal
 
 __all__ = ["MatrixFlow", "balanced_ntk", "end_to_end", "gradient_flow", "invariants", "ntk",
            "random_weights", "relaxed_ntk", "siblings"]
@@ -87,8 +88,7 @@ def random_weights(sizes, seed, batch=()):
         sizes = []
     if len(sizes) < 2 or min(sizes) < 1:
         raise InputError("sizes: expected at least two ints >= 1, inputs first, such as (5, 2, 1)")
-    rng = np.random.default_rng(seed)
-    return [rng.standard_normal((*batch, m, n)) for n, m in pairwise(sizes)]
+    return standard_normal(seed, batch, [(m, n) for n, m in pairwise(sizes)])
 
 
 @quiet

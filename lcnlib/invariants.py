@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._core.checks import as_filters, as_invariants, finite_result, quiet
+from ._core.checks import as_filters, as_invariants, as_net, finite_result, quiet
 from ._core.scaling import layer_norms, scaled, scaling_factors
 from .errors import InputError, ZeroFilterError
 
@@ -135,7 +135,7 @@ def scalings(net, filters, invariants):
     >>> scalings(LCN((2, 2)), [[0, 2], [0.5, 0]], [0]).tolist()
     [[0.5, 2.0], [-0.5, -2.0]]
     """
-    depth = net.depth
+    depth = as_net(net).depth
     if depth > MAX_DEPTH_LISTED:
         raise InputError(
             f"net: expected a depth of at most {MAX_DEPTH_LISTED} to list 2^(H-1) tuples, got "

@@ -203,6 +203,11 @@ def random_filters(net, seed, batch=()):
     """
     if not isinstance(net, LCN):
         raise InputError(f"net: expected an LCN, got {type(net).__name__}")
+    return standard_normal(seed, batch, net.filter_shapes)
+
+
+def standard_normal(seed, batch, shapes):
+    """Arrays of independent standard normal numbers, shapes (*batch, *shape)."""
     if not isinstance(seed, np.random.Generator):
         try:
             seed = np.random.default_rng(operator.index(seed))
@@ -220,4 +225,4 @@ def random_filters(net, seed, batch=()):
         raise InputError(
             f"batch: expected an int or a tuple of ints >= 0, got {batch!r}"
         ) from None
-    return [seed.standard_normal(batch + k) for k in net.filter_shapes]
+    return [seed.standard_normal(batch + tuple(k)) for k in shapes]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._core.checks import as_real, finite_result, quiet
 from .errors import AmbiguousFactorizationError, FlowError, InputError, ZeroFilterError
+from .network import standard_normal
 
 __all__ = ["ReluFlow", "function", "gradient_flow", "invariants", "ntk", "random_neurons",
            "recover", "rescale"]
@@ -50,8 +51,7 @@ def random_neurons(m, d, seed, batch=()):
     >>> [x.shape for x in relu.random_neurons(3, 2, 0)]
     [(3,), (3, 2)]
     """
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((*batch, m)), rng.standard_normal((*batch, m, d))
+    return tuple(standard_normal(seed, batch, [(m,), (m, d)]))
 
 
 @quiet
@@ -167,9 +167,11 @@ def rescale(neurons, invariants):
     """
     a, b = _neurons(neurons)
     delta = as_real(invariants, "invariants")
-    if np.broadcast_shapes(delta.shape[-1:], a.shape[-1:]) != a.shape[-1:] or delta.ndim > a.ndim:
+    try:
+        delta = np.broadcast_to(delta, a.shape)
+    except ValueError:
         raise InputError(f"invariants: expected shape {a.shape} or one that broadcasts to it, got "
-                         f"{delta.shape}")
+                         f"{delta.shape}") from None
     scale = np.abs(b).max(axis=-1)
     if not (a.all() and scale.all()):
         raise ZeroFilterError("neurons: expected a_j and b_j different from zero, got a zero; "
