@@ -41,7 +41,7 @@ from .errors import (
 from .factorization import factorizations, polyphase
 from .flow import gradient_flow
 from .function_space_flow import function_space_flow
-from .geodesics import geodesic, geodesic_filters
+from .geodesics import distance, geodesic, geodesic_filters, log_map, parallel_transport
 from .invariants import invariants, rescale, scalings
 from .kernel import jacobian, jvp, ntk, ntk_apply, rank, vjp
 from .kernel_counts import generic_kernel_count, kernel_count, root_groups
@@ -78,7 +78,7 @@ __all__ = [
     # The metric in closed form
     "WarpedPoint", "warped_coordinates", "from_warped_coordinates", "warped_velocity",
     "distance_to_zero", "CoordinateCurvatures", "coordinate_curvatures", "sectional_curvature",
-    "geodesic", "geodesic_filters",
+    "geodesic", "geodesic_filters", "distance", "log_map", "parallel_transport",
     # Singular and critical points
     "CriticalPoints", "critical_points", "ed_degree",
     # Where it ends, and how fast

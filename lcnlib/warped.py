@@ -16,9 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._core.checks import as_filters, as_invariants, as_real, as_tangents, finite_result, quiet
-from ._core.quadrature import NODES, WEIGHTS
 from ._core.scaling import offsets
-from ._core.tangent import RTOL_TANGENT, components, frame, gaps, polar
+from ._core.tangent import RTOL_TANGENT, components, frame, polar, ray_length
 from .errors import InputError
 
 __all__ = [
@@ -213,15 +212,5 @@ def distance_to_zero(net, filters):
     5.0
     """
     radii, _ = polar(net, as_filters(net, filters))
-    least = radii.min(axis=-1, keepdims=True)
-    gap = gaps(radii)  # (sigma_i - min sigma) / least^2
-    # In y = log of the smallest radius the integrand is analytic in |Im y| < pi/2 whatever the
-    # scales; what lies below e^-38 of the smallest radius is less than rounding.
-    y = -(np.arange(50)[:, None] + NODES).ravel() * 0.76
-    x2 = np.exp(2 * y)
-    rate = np.ones_like(y) * (gap == 0).sum(axis=-1)[..., None]
-    for i in range(net.depth):
-        g = gap[..., i, None]
-        rate = rate + np.where(g == 0, 0.0, x2 / (x2 + np.where(g == 0, 1.0, g)))
-    out = (np.sqrt(rate * x2) * np.tile(WEIGHTS, 50)).sum(axis=-1) * 0.76 * least[..., 0]
+    out = ray_length(radii)
     return out if out.ndim else float(out)

@@ -17,8 +17,8 @@ smallest of the numbers that set a scale, every integrand is analytic in |Im z| 
 
 import numpy as np
 
-from .quadrature import cumulative, integrate, panel_edges
-from .tangent import gaps
+from .quadrature import cumulative, integrate, panel_edges, solve_linear
+from .tangent import gaps, radial_parts
 
 
 class Orbit:
@@ -83,6 +83,10 @@ class Orbit:
         ds = ds * np.sqrt(self.beta) * np.cosh(z)
         return np.concatenate([ds[..., None], turn * ds[..., None]], axis=-1)
 
+    def radial(self, z):
+        """Parts 1/(r_i sqrt(S)) of the unit radial vector in the layers, shape (*z.shape, H)."""
+        return radial_parts(np.sqrt(self.tau(z)[..., None] + self.a))
+
     def reach(self, s):
         """A bound on z at parameter s: y and x move at most with the speed c."""
         y = np.sinh(self.z0) * np.sqrt(self.beta) + self.speed * self.sign * s
@@ -98,6 +102,31 @@ class Orbit:
         k = np.clip(k.astype(int), 0, len(edges) - 2)
         table = cumulative(self.rates, edges)
         return self.sign * (table[k] + integrate(self.rates, edges[k], z))
+
+    def turn(self, z):
+        """d/dz of the parts of a parallel vector, shape (*z.shape, 1 + H, 1 + H).
+
+        The parts along the radial direction and the directions of motion: only the radial one
+        meets the others, at the rates phi_i' / (r_i sqrt(S)).
+        """
+        omega = self.sign * self.rates(z)[..., 1:] * self.radial(z)
+        out = np.zeros((*omega.shape[:-1], *2 * (omega.shape[-1] + 1,)))
+        out[..., 0, 1:] = omega
+        out[..., 1:, 0] = -omega
+        return out
+
+    def transport(self, z):
+        """The orthogonal matrices that carry the parts of a vector from z0 to z, (n, 1+H, 1+H)."""
+        out = np.empty((len(z), *2 * (1 + len(self.a),)))
+        for side in (z >= self.z0, z < self.z0):
+            if side.any():
+                there = z[side]
+                edges = panel_edges(self.z0, there[abs(there - self.z0).argmax()])
+                if self.speed == 0 or len(edges) == 1:
+                    out[side] = np.eye(1 + len(self.a))
+                else:
+                    out[side] = solve_linear(self.turn, edges, there)
+        return out
 
     def path(self, s):
         """z and (phi_1 ... phi_H) at the parameters s, shapes (n,) and (n, H)."""
