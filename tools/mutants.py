@@ -1,31 +1,48 @@
 """Change the library in one place at a time, and see whether a test notices.
 
-usage: python tools/mutants.py [--seed N] [--count N] [--module lcnlib/name.py ...]
+usage: python tools/mutants.py [--seed N] [--count N] [--minutes M] [--module lcnlib/name.py ...]
 
 A sample of `count` single changes (operators, comparisons, constants, dropped statements, dropped
-arguments) is drawn with `seed`.  For each, only the tests run that reach the changed line, by one
-run of the whole suite under coverage.  What survives is printed; `tests/survivors.toml` lists
-survivors of earlier samples that change no answer, each with its reason.
+arguments) is drawn with `seed`.  One run of the tests under coverage says which tests reach which
+line, and how long each takes.  Then, for each change, the tests that reach its line run, the
+quickest first, until one fails; a fork of a process that has imported NumPy, SciPy and pytest, so
+that a change costs a second or two.  A change that makes the tests take ten times as long (in CPU
+seconds, so that a busy machine does not matter) counts as caught: it hangs, and a reader would
+notice.  What survives is printed; `tests/survivors.toml` lists survivors that change no answer,
+each with its reason.
 """
 
 import argparse
 import ast
-import concurrent.futures
+import importlib
+import json
 import os
 import random
+import resource
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = {ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.Pow: "*", ast.FloorDiv: "*",
           ast.Mod: "*", ast.MatMult: "*", ast.BitAnd: "|", ast.BitOr: "&"}
 COMPARE = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
            ast.Is: "is not", ast.IsNot: "is", ast.In: "not in", ast.NotIn: "in"}
-TESTS = ["lcnlib", "tests", "--ignore=tests/browser", "--ignore=tests/live"]
+# Tests of the library; those of the book, the pictures and the pages would take longer.
+TESTS = ["lcnlib", "tests", "--ignore=lcnlib/display", *(
+    f"--ignore=tests/{name}" for name in (
+        "browser", "live", "test_api.py", "test_book_fixes.py", "test_chapters.py",
+        "test_display.py", "test_explorables.py", "test_glossary.py", "test_import.py",
+        "test_live.py", "test_notebooks.py", "test_package.py", "test_plain_build.py",
+        "test_publishing.py", "test_readme.py", "test_statements.py", "test_story.py",
+        "test_translate.py", "test_widgets.py"))]
+SLOW = 4  # CPU seconds of all cases of one test, after which no more are run for coverage
+ENOUGH = 60  # CPU seconds of tests for one change
 
 
 def quiet_lines(tree):
@@ -95,7 +112,7 @@ def changes(source):
             yield line, f"argument {last.arg} dropped", (before + data[at(last, True):]).decode()
 
 
-def mutants(paths):
+def mutants(root, paths):
     for path in paths:
         source = path.read_text(encoding="utf-8")
         for line, what, new in changes(source):
@@ -105,7 +122,7 @@ def mutants(paths):
                 compile(new, str(path), "exec")
             except SyntaxError:
                 continue
-            yield path.relative_to(ROOT).as_posix(), line, what, new
+            yield path.relative_to(root).as_posix(), line, what, new
 
 
 def copy_of(root, place):
@@ -122,101 +139,158 @@ def copy_of(root, place):
     return place
 
 
-def environment(place):
-    return {**os.environ, "PYTHONPATH": str(place), "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg"}
+class Reach:
+    """A pytest plugin: which lines each test reaches, and its CPU seconds."""
+
+    def __init__(self):
+        import coverage
+
+        self.coverage = coverage.Coverage(data_file=None, source=["lcnlib"], config_file=False)
+        self.seconds, self.families = {}, {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        family = item.nodeid.split("[")[0]
+        # Of a slow test the first cases will do.
+        if self.families.get(family, 0) > SLOW:
+            item.add_marker(pytest.mark.skip(reason="slow"))
+        self.coverage.switch_context(item.nodeid)
+        start = time.process_time()
+        try:
+            return (yield)
+        finally:
+            spent = time.process_time() - start
+            self.seconds[item.nodeid] = spent
+            self.families[family] = self.families.get(family, 0) + spent
+            self.coverage.switch_context("")
 
 
-def reach(place):
-    """(file, line) -> the tests that reach it, the quickest files first."""
-    import coverage
-
-    (place / ".coveragerc").write_text("[run]\ndynamic_context = test_function\nsource = lcnlib\n")
-    subprocess.run([sys.executable, "-m", "coverage", "run", "-m", "pytest", "-q", "-p",
-                    "no:cacheprovider", *TESTS], cwd=place, env=environment(place), check=True)
-    data = coverage.CoverageData(str(place / ".coverage"))
-    data.read()
-    out = {}
+def reach(place, tests):
+    """(file, line) -> the tests that reach it, the quickest first; and the seconds of each."""
+    plugin = Reach()
+    plugin.coverage.start()
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:nbval",
+                        "-p", "no:randomly", *tests], plugins=[plugin])
+    plugin.coverage.stop()
+    if code:
+        sys.exit("the tests fail as they are: there is nothing to find out")
+    data, out = plugin.coverage.get_data(), {}
     for file in data.measured_files():
         name = Path(file).relative_to(place).as_posix()
         for line, contexts in data.contexts_by_lineno(file).items():
-            out[name, line] = sorted({c for c in contexts if c})
-    return out
+            out[f"{name}:{line}"] = sorted({c for c in contexts if c}, key=plugin.seconds.get)
+    return {"lines": out, "seconds": plugin.seconds}
 
 
-def selected(contexts):
-    """Test files that hold the contexts ``tests.test_x.test_y``; doctests where there are none."""
-    files = {c.split(".test_")[1].split(".")[0] for c in contexts if ".test_" in c}
-    return [f"tests/test_{name}.py" for name in sorted(files)]
+def forked(work, *args, cpu=None):
+    """What `work` returns, in a process of its own; None when it runs out of CPU seconds."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if cpu:
+                resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 2))
+            if cpu:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            with os.fdopen(write, "w") as out:
+                out.write(json.dumps(work(*args)))
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else None
 
 
-def try_one(place, mutant, contexts, limit):
-    """Whether some test fails with this change."""
-    name, _, _, new = mutant
+def try_one(place, mutant, found):
+    """Whether some test fails with this change, and how that was seen."""
+    name, line, _, new = mutant
+    tests, spent = [], 0.0
+    reaching = found["lines"].get(f"{name}:{line}")
+    if not reaching:  # run at import, or a line within a statement: all that meets the module
+        there = (t for key, t in found["lines"].items() if key.startswith(f"{name}:"))
+        reaching = sorted({x for t in there for x in t}, key=found["seconds"].get)
+    for test in reaching:
+        spent += found["seconds"][test]
+        if tests and spent > ENOUGH:
+            break
+        tests.append(test)
+    if not tests:
+        return False, "no test reaches it"
     path = place / name
     old = path.read_text(encoding="utf-8")
     path.write_text(new, encoding="utf-8")
-    names = sorted({c.rpartition(".")[2] for c in contexts})
-    tests = selected(contexts) or [name]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests, name]
-    if 0 < len(names) <= 40:
-        command += ["-k", " or ".join([*names, Path(name).stem])]
     try:
-        done = subprocess.run(command, cwd=place, env=environment(place), timeout=limit,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return done.returncode not in (0, 5)
-    except subprocess.TimeoutExpired:
-        return True
+        code = forked(lambda: int(pytest.main([
+            "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:nbval",
+            "-p", "no:randomly", *tests])), cpu=20 + 10 * spent)
     finally:
         path.write_text(old, encoding="utf-8")
+    if code is None:
+        return True, "it takes too long"
+    return code != 0, f"{len(tests)} tests"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--limit", type=float, default=600, help="seconds for one change")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     parser.add_argument("--module", nargs="*")
+    parser.add_argument("--tests", nargs="*", default=TESTS)
     arguments = parser.parse_args()
-    paths = [ROOT / m for m in arguments.module or []] or [
-        p for p in sorted((ROOT / "lcnlib").rglob("*.py"))
-        if "display" not in p.parts and p.name != "__init__.py"]
-    known = tomllib.loads((ROOT / "tests" / "survivors.toml").read_text(encoding="utf-8"))
-    sample = list(mutants(paths))
-    print(f"{len(sample)} possible changes; {arguments.count} of them, seed {arguments.seed}")
-    sample = random.Random(arguments.seed).sample(sample, min(arguments.count, len(sample)))
+    end = time.monotonic() + 60 * arguments.minutes
     with tempfile.TemporaryDirectory() as folder:
-        places = [copy_of(ROOT, Path(folder, str(i))) for i in range(os.cpu_count() or 1)]
-        lines = reach(places[0])
-        free = list(places)
-
-        def work(mutant):
-            place = free.pop()
-            try:
-                return mutant, try_one(place, mutant, lines.get(mutant[:2], []), arguments.limit)
-            finally:
-                free.append(place)
-
-        with concurrent.futures.ThreadPoolExecutor(len(places)) as pool:
-            survivors = []
-            for n, (mutant, caught) in enumerate(pool.map(work, sample), 1):
-                if not caught:
-                    survivors.append(mutant)
-                    print(f"survives: {mutant[0]}:{mutant[1]} {mutant[2]}", flush=True)
-                if n % 25 == 0:
-                    print(f"{n} tried, {len(survivors)} survive", flush=True)
+        place = copy_of(ROOT, Path(folder, "copy"))
+        os.chdir(place)
+        sys.path.insert(0, str(place))
+        sys.dont_write_bytecode = True
+        for name in ("matplotlib.pyplot", "numpy", "scipy.integrate", "scipy.optimize",
+                     "scipy.signal", "sympy"):
+            importlib.import_module(name)  # what every fork then has
+        os.environ |= {"PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1",
+                       "MPLBACKEND": "agg"}
+        paths = [place / m for m in arguments.module or []] or [
+            p for p in sorted((place / "lcnlib").rglob("*.py"))
+            if "display" not in p.parts and p.name != "__init__.py"]
+        sample = list(mutants(place, paths))
+        print(f"{len(sample)} possible changes; {arguments.count} of them, seed {arguments.seed}",
+              flush=True)
+        sample = random.Random(arguments.seed).sample(sample, min(arguments.count, len(sample)))
+        found = forked(reach, place, arguments.tests)
+        if found is None:
+            sys.exit("the tests fail as they are")
+        print(f"{len(found['seconds'])} tests, {sum(found['seconds'].values()):.0f} CPU seconds",
+              flush=True)
+        survivors, tried, slow = [], 0, 0
+        for mutant in sample:
+            if time.monotonic() > end:
+                break
+            caught, how = try_one(place, mutant, found)
+            tried, slow = tried + 1, slow + (how == "it takes too long")
+            if not caught:
+                survivors.append(mutant)
+                print(f"survives: {mutant[0]}:{mutant[1]} {mutant[2]} ({how})", flush=True)
+            if tried % 10 == 0:
+                print(f"{tried} tried, {len(survivors)} survive", flush=True)
+        code_of = {m: (place / m[0]).read_text(encoding="utf-8").splitlines()[m[1] - 1].strip()
+                   for m in survivors}
+    known = tomllib.loads((ROOT / "tests" / "survivors.toml").read_text(encoding="utf-8"))
     reasons = {(s["file"], s["code"], s["change"]): s["reason"]
                for s in known.get("survivor", [])}
     unexplained = []
-    for name, line, what, _ in survivors:
-        code = (ROOT / name).read_text(encoding="utf-8").splitlines()[line - 1].strip()
-        reason = reasons.get((name, code, what))
-        print(f"{name}:{line}: {what}: {code}\n    {reason or 'NO REASON KNOWN'}")
+    for mutant in survivors:
+        name, line, what, _ = mutant
+        reason = reasons.get((name, code_of[mutant], what))
+        print(f"{name}:{line}: {what}: {code_of[mutant]}\n    {reason or 'NO REASON KNOWN'}")
         unexplained += [name] * (reason is None)
-    tried = len(sample) - (len(survivors) - len(unexplained))
-    share = 1 - len(unexplained) / max(1, tried)
-    print(f"seed {arguments.seed}: {len(sample)} changes, {len(survivors)} survive, "
-          f"{len(unexplained)} of them without a reason: {share:.1%} of what matters is caught")
+    matter = tried - (len(survivors) - len(unexplained))
+    share = 1 - len(unexplained) / max(1, matter)
+    print(f"seed {arguments.seed}: {tried} of {len(sample)} changes tried, {slow} caught by their "
+          f"time; {len(survivors)} survive, {len(unexplained)} of them without a reason: "
+          f"{share:.1%} of what matters is caught")
     return share < 0.97
 
 
