@@ -169,6 +169,10 @@ def flow_of(net, filters, target, t):
     return lcn.gradient_flow(net, QuadraticLoss(target), filters, t)
 
 
+def on_the_sheet(net, filters, other):
+    return lcn.rescale(net, other, lcn.invariants(net, filters))
+
+
 def plain_loss(target):
     inner = QuadraticLoss(target)
     return lcn.Loss(inner.value, inner.gradient)
@@ -258,6 +262,14 @@ ROWS = {
                     batch=REFUSED, zero=ZERO),
     "geodesic_filters": Row(lcn.geodesic_filters, "filters 1, velocity H -> 1",
                             "velocity 1, s -1 -> 0", batch=REFUSED, zero=ZERO),
+    "distance": Row(
+        lambda net, filters, directions: lcn.distance(net, filters, on_the_sheet(
+            net, filters, directions)), "filters 1, directions 1 -> 1", zero=ZERO),
+    "log_map": Row(
+        lambda net, filters, directions: lcn.log_map(net, filters, on_the_sheet(
+            net, filters, directions)), "filters 1, directions 1 -> H", zero=ZERO),
+    "parallel_transport": Row(lcn.parallel_transport, "filters 1, velocity H, a H -> H",
+                              "velocity 1, s -1 -> 0", "a 1 -> 1", batch=REFUSED, zero=ZERO),
     # Singular and critical points
     "critical_points": Row(critical, "target 1 -> 1, 2, 0", "weight 1 -> 0, 1, 0", nets=LEAST,
                            batch="one loss has one target", rtol=1e-6),
