@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
 
 from lcnlib.display import (
     COLORS,
@@ -85,7 +86,14 @@ def test_static_draws_every_combination(static):
                      for j, shape in enumerate(shapes)}
     assert seen == ["1-0"]
     assert "<figcaption>What it &lt;is&gt;</figcaption>" in page.html
-    assert page._repr_html_() == page.html and "svg" not in repr(page)
+    assert page._repr_html_() == page.html and repr(page) == "What it <is>"
+
+
+def test_static_has_a_still_for_where_nothing_moves(static):
+    png, how = explore(draw, alt, **CONTROLS)._repr_png_()
+    with Image.open(io.BytesIO(png)) as image:
+        assert [n // 2 for n in image.size] == [how["width"], how["height"]]
+    assert how["alt"] == "A line to 2"
 
 
 def test_static_needs_no_ipywidgets(static, monkeypatch):

@@ -20,7 +20,6 @@ import sys
 import time
 from pathlib import Path
 
-import downloads
 import vendor
 import yaml
 from jupyter_cache import get_cache
@@ -123,7 +122,6 @@ def main(*args):
     done = subprocess.run(command, cwd=ROOT)
     if done.returncode or not index.exists():
         sys.exit("The book was not built: the warnings and errors above say why.")
-    downloads.main(index.parent)
     # In a process of its own: it draws, and this one has not loaded matplotlib.
     subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview",
                     index.parent / "_static" / "preview.png"], cwd=ROOT, check=True)

@@ -3,8 +3,9 @@
 usage: python tools/downloads.py [FOLDER]    write them to FOLDER, `notebooks` by default
 
 They read without the book's directives (tools/translate.py).  The first cell of a downloaded one
-says where lcnlib comes from; those that `make lab` opens need none.  What a reader has changed in
-FOLDER is kept.
+says where lcnlib comes from, and its pictures are those of the built book, for places where nobody
+runs it.  Those that `make lab` opens need no such cell, and their pictures come when they are run:
+nothing has to be built first.  What a reader has changed in FOLDER is kept.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from pathlib import Path
 import nbformat
 import translate
 import yaml
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALL = '''\
@@ -43,13 +45,25 @@ def text(notebook):
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
+def executed(path, folder):
+    """The notebook as the build has run it, or None: the one in git has no pictures."""
+    if path.suffix != ".ipynb" or not folder.exists():
+        return None
+    cache = get_cache(folder)
+    try:
+        record = cache.match_cache_notebook(nbformat.read(path, as_version=4))
+    except KeyError:
+        return None
+    return cache.get_cache_bundle(record.pk).nb
+
+
 def main(html, source=ROOT):
     """Write the notebooks of the book in `source` over the copies that Sphinx made in `html`."""
     config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
     url = (config["repository"]["url"] or "").rstrip("/").removesuffix(".git")
     book = translate.Book(source)
     for stem in filter(book.readable, book.paths):
-        made = book.notebook(stem)
+        made = book.notebook(stem, executed(book.paths[stem], html.parent / ".jupyter_cache"))
         if any(cell.cell_type == "code" for cell in made.cells):
             made.cells.insert(0, first_cell(url))
         # Pages of Markdown have a notebook too, for the links that lead to them.

@@ -202,8 +202,8 @@ class Book:
     @functools.cache  # noqa: B019
     def readable(self, stem):
         """Whether the page can be shown in Jupyter: those made from docstrings cannot."""
-        return not any("{eval-rst}" in c.source or "{auto" in c.source for c in self.cells(stem)
-                       if c.cell_type == "markdown")
+        return not any(re.search(r"\{(eval-rst|auto\w+|statement-table)\}", c.source)
+                       for c in self.cells(stem) if c.cell_type == "markdown")
 
     def _read(self, stem, counts):
         """Note what the labels of a page mean; `counts` is what unnumbered pages share."""
@@ -401,11 +401,13 @@ class Book:
                 if text := self.plain(cell.source, stem, state):
                     made.append(nbformat.v4.new_markdown_cell(text))
                 continue
+            metadata, mystnb = {}, cell.metadata.get("mystnb", {})
             outputs = [o.copy() for o in cell.outputs] or ran.get(cell.source, [])
             for output in outputs:  # one string, not lines, between which JupyterLite puts commas
                 if "text" in output:
                     output["text"] = "".join(output["text"])
-            metadata, mystnb = {}, cell.metadata.get("mystnb", {})
+                if "image" in mystnb and "image/png" in output.get("data", {}):
+                    output.metadata.setdefault("image/png", {})["alt"] = mystnb["image"]["alt"]
             tags = [t for t in cell.metadata.get("tags", []) if not t.startswith("nbval")]
             if tags:
                 metadata["tags"] = tags
@@ -457,11 +459,25 @@ def pictures(executed):
     """{source of a cell: its pictures}, of a notebook that has been run for the built book."""
     found = {}
     for cell in executed.cells if executed else []:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "image/png" in data:
-                found.setdefault(cell.source, []).append(nbformat.v4.new_output(
-                    "display_data", {"image/png": data["image/png"],
-                                     "text/plain": data.get("text/plain", "")},
-                    metadata={k: v for k, v in output.metadata.items() if k == "image/png"}))
+        shown = [made for output in cell.get("outputs", []) for made in stills(output)]
+        if shown:
+            found[cell.source] = shown
     return found
+
+
+def stills(output):
+    """An output without what only the book's pages understand; the caption of a widget."""
+    data, display = output.get("data", {}), functools.partial(nbformat.v4.new_output,
+                                                              "display_data")
+    page, words = data.get("text/html", ""), data.get("text/plain", "")
+    if "image/png" in data:
+        about = dict(output.metadata.get("image/png", {}))
+        yield display({"image/png": "".join(data["image/png"].split()), "text/plain": words},
+                      metadata={"image/png": about})
+        if page:
+            told = "*A picture that stands still; run its cell to move it.*"
+            told += f" {html.escape(words, quote=False)}" if words != about["alt"] else ""
+            told += "\n\n" + fold("The picture in words", html.escape(about["alt"], quote=False))
+            yield display({"text/markdown": told, "text/plain": words})
+    elif "lcn-strip" in page:
+        yield display({"text/html": page, "text/plain": words})

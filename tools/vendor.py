@@ -56,9 +56,13 @@ def command(program):
     return [sys.executable, "-c", code]
 
 
+def key():
+    """What the browser files depend on."""
+    return sha256(ROOT / "package-lock.json") + sha256(Path(__file__))
+
+
 def main():
-    key = sha256(ROOT / "package-lock.json") + sha256(Path(__file__))
-    if not once(OUT, key) and MODULES.exists():
+    if not once(OUT, key()) and MODULES.exists():
         return
     subprocess.run([*command("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund",
                     "--loglevel=error"], cwd=ROOT, check=True)
@@ -72,7 +76,7 @@ def main():
                 target = OUT / name / path.relative_to(base)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-    (OUT / ".key").write_text(key)
+    (OUT / ".key").write_text(key())
     print(f"browser files are in {OUT.relative_to(ROOT)}")
 
 

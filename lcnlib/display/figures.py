@@ -6,6 +6,7 @@ text and background colour of the page, so that one picture serves light and dar
 
 import hashlib
 import html
+import os
 import re
 
 __all__ = ["COLORS", "INK", "PAPER", "ROLES", "bare_axes", "look", "themed_svg", "use_style"]
@@ -73,7 +74,9 @@ def use_style():
     except NameError:
         return
     for setting in ("print_figure_kwargs = {'bbox_inches': None, 'metadata': {'Date': None}}",
-                    "figure_formats = ['svg']"):
+                    # A picture for the page, and one for notebooks that are only looked at.
+                    "figure_formats = " + ("['svg', 'retina']" if os.environ.get("LCN_BOOK_STATIC")
+                                           else "['svg']")):
         shell.run_line_magic("config", "InlineBackend." + setting)
 
 

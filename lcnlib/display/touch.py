@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import io
 import itertools
 import json
 import os
@@ -80,11 +81,13 @@ def _kind(value):
 def _page(name, state, caption):
     picture = PICTURES[name]
     count = next(_numbers)
-    drawn = themed_svg(_svg(picture.draw(**state), False, {}), picture.alt(**state), f"{count}")
+    still, alt = io.BytesIO(), picture.alt(**state)
+    drawn = themed_svg(_svg(picture.draw(**state), False, {}, still), alt, f"{count}")
     legend = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     data = html.escape(json.dumps(state))
     return Page(f'<figure class="lcn-touching"><div class="lcn-touch" id="{name}-{count}" '
-                f'data-picture="{name}" data-state="{data}">{drawn}</div>{legend}</figure>')
+                f'data-picture="{name}" data-state="{data}">{drawn}</div>{legend}</figure>',
+                still.getvalue(), alt, caption)
 
 
 def _widget(name, state):

@@ -109,12 +109,25 @@ class Control:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """What `explore` returns for the built book: HTML that the book's script brings to life."""
+    """What `explore` returns for the built book: HTML that the book's script brings to life.
 
-    html: str = dataclasses.field(repr=False)
+    Notebooks that are only looked at, on GitHub say, show `png`, what is seen first, a still.
+    """
+
+    html: str
+    png: bytes
+    alt: str
+    caption: str | None = None
+
+    def __repr__(self):
+        return self.caption or self.alt
 
     def _repr_html_(self):
         return self.html
+
+    def _repr_png_(self):
+        width, height = (int.from_bytes(self.png[k:k + 4], "big") // 2 for k in (16, 20))
+        return self.png, {"width": width, "height": height, "alt": self.alt}
 
 
 def explore(draw, alt, caption=None, *, raster=False, **controls):
@@ -150,12 +163,15 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
 
     places = {}
 
-    def frame(values):
+    def frame(values, still=None):
         tag = "-".join(map(str, values.values()))
-        return themed_svg(_svg(draw(**values), raster, places), alt(**values), tag)
+        return themed_svg(_svg(draw(**values), raster, places, still), alt(**values), tag)
 
     if os.environ.get("LCN_BOOK_STATIC"):
-        return _page(frame, legend, controls)
+        still = io.BytesIO()
+        made = _page(frame, legend, controls, still)
+        first = {k: c.values[c.start] for k, c in controls.items()}
+        return Page(made, still.getvalue(), alt(**first), caption)
     import ipywidgets as W
 
     draw, alt = _kept(draw), _kept(alt)
@@ -191,27 +207,32 @@ def _kept(f):
     return copy(f)
 
 
-def _page(frame, legend, controls):
-    """The controls, the frame seen first, and the other combinations' frames as inert data."""
+def _page(frame, legend, controls, still):
+    """The controls, the frame seen first, and the other combinations' frames as inert data.
+
+    The first one is written to `still`, too.
+    """
     name = f"lcn-{next(_numbers)}"
     first, others = "", []
     for indices in itertools.product(*(range(len(c.values)) for c in controls.values())):
-        made = frame({k: c.values[i] for (k, c), i in zip(controls.items(), indices)})
+        start = indices == tuple(c.start for c in controls.values())
+        made = frame({k: c.values[i] for (k, c), i in zip(controls.items(), indices)},
+                     still if start else None)
         key = "-".join(map(str, indices))
-        if indices == tuple(c.start for c in controls.values()):
+        if start:
             first = f'<div class="lcn-frame" data-frame="{key}">{made}</div>'
         else:  # what is no element of the page does not slow it down
             others.append(f'<script type="image/svg+xml" data-frame="{key}">{made}</script>')
     handles = "".join(c.element(f"{name}-{k}") for k, c in controls.items())
-    return Page(f'<div class="lcn-explore">{handles}<figure>{first}{legend}</figure>'
-                f'{"".join(others)}<div class="lcn-live" aria-live="polite"></div></div>')
+    return (f'<div class="lcn-explore">{handles}<figure>{first}{legend}</figure>'
+            f'{"".join(others)}<div class="lcn-live" aria-live="polite"></div></div>')
 
 
 _numbers = itertools.count(1)  # of the widgets of this page, whose notebook has one kernel
 
 
-def _svg(fig, raster, places):
-    """The SVG of a figure, which is closed."""
+def _svg(fig, raster, places, still=None):
+    """The SVG of a figure, which is closed; also a PNG, written to the file `still`."""
     import matplotlib.pyplot as plt
 
     if raster:
@@ -220,7 +241,11 @@ def _svg(fig, raster, places):
                 artist.set_rasterized(True)
     _arrange(fig, places)
     out = io.StringIO()
-    fig.savefig(out, format="svg", dpi=110, metadata={"Date": None})
+    # After a save, matplotlib gives a figure without a layout the one of the style.
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        fig.savefig(out, format="svg", dpi=110, metadata={"Date": None})
+        if still is not None:  # twice as fine as it is shown
+            fig.savefig(still, format="png", dpi=144)
     plt.close(fig)
     return out.getvalue()
 
