@@ -52,12 +52,15 @@ def all_buttons(buttons):
         yield from all_buttons(button.get("buttons", []))
 
 
-def lead_colab_to_installing_notebook(app, pagename, templatename, context, doctree):
+def lead_to_readable_notebooks(app, pagename, templatename, context, doctree):
+    """Colab opens the published download; Binder what postBuild writes, not the source in book/."""
     branch = app.config.html_theme_options.get("repository_branch") or "master"
     for button in all_buttons(context.get("header_buttons", [])):
         if button.get("text") == "Colab":
             button["url"] = button["url"].replace(f"/blob/{branch}/",
                                                   f"/blob/{PAGES_BRANCH}/_sources/", 1)
+        elif button.get("text") == "Binder":
+            button["url"] = button["url"].replace("lab/tree/book/", "lab/tree/notebooks/", 1)
 
 
 def description(doctree):
@@ -113,7 +116,7 @@ def finish(app, exception):
 
 def setup(app):
     app.connect("config-inited", use_repository)
-    app.connect("html-page-context", lead_colab_to_installing_notebook, priority=600)
+    app.connect("html-page-context", lead_to_readable_notebooks, priority=600)
     app.connect("html-page-context", add_card)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,11 +5,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import setup  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no clone: what is committed?")
 
@@ -75,3 +80,18 @@ def test_building_leaves_nothing_untracked(archive):
     done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True)
     assert not done.returncode, done.stderr
     assert not git("ls-files", "-o", "--exclude-standard", cwd=copy)
+    (wheel,) = (copy / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as inside:
+        (name,) = [n for n in inside.namelist() if n.endswith("/METADATA")]
+        about = message_from_bytes(inside.read(name))
+    assert about["Description-Content-Type"] == "text/markdown"
+    assert "## Cite" in about.get_payload() and not setup.RELATIVE.search(about.get_payload())
+
+
+def test_the_readme_of_a_release_has_whole_addresses():
+    text = "![One\nstart](assets/picture.svg) [here](https://a.b), [MIT](LICENSE), [there](#cite)"
+    url = "https://github.com/anna/book"
+    assert setup.described(text, url, "1.2") == (
+        f"![One\nstart]({url}/raw/v1.2/assets/picture.svg) [here](https://a.b), "
+        f"[MIT]({url}/blob/v1.2/LICENSE), [there](#cite)")
+    assert setup.described(text, "", "1.2") == " [here](https://a.b), MIT, [there](#cite)"
