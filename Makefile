@@ -30,6 +30,7 @@ live: .venv/installed
 	$(BIN)/python tools/live.py
 
 live-test: live
+	$(BIN)/python tools/live.py check
 	$(BIN)/python -m pytest -q -rA -n 2 tests/live/chapters.py
 
 live-lock: .venv/installed
