@@ -50,6 +50,12 @@
     var box = element.getBoundingClientRect();
     return box.bottom > 0 && box.top < window.innerHeight;
   }
+  // One piece after the other: MathJax does not queue them.
+  var line = Promise.resolve();
+  window.lcnTypeset = function (elements) {
+    line = line.then(function () { return window.MathJax.typesetPromise(elements); });
+    return line;
+  };
   async function typeset() {
     var wait = window.requestIdleCallback || window.setTimeout; // Safari has no idle callbacks
     // Where the browser does not hold what is in view, a link into the page would lose its place.
@@ -59,7 +65,7 @@
     while (left.length) {
       var seen = left.filter(inView), piece = new Set((seen.length ? seen : left).slice(0, size));
       left = left.filter(function (element) { return !piece.has(element); });
-      await window.MathJax.typesetPromise(Array.from(piece));
+      await window.lcnTypeset(Array.from(piece));
       await new Promise(function (go) { wait(go, { timeout: 1000 }); });
     }
     await document.fonts.ready;

@@ -50,7 +50,7 @@ async () => {
     (article.querySelector("section") || article).append(end);
   }
   for (const away of article.querySelectorAll(
-      "script, .headerlink, .toggle-button, .copybtn, .prev-next-area, .lcn-live")) away.remove();
+      "script, .headerlink, .toggle-button, .copybtn, .prev-next-area, .lcn-live, .lcn-pdf")) away.remove();
   const styles = [...document.querySelectorAll("style[id^=MJX], #MJX-CHTML-styles")];
   return { html: article.innerHTML, title: article.querySelector("h1").innerText,
            style: styles.map(s => s.sheet ? [...s.sheet.cssRules].map(r => r.cssText).join("\n")

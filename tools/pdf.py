@@ -9,6 +9,7 @@ between pages are links between sheets.
 """
 
 import contextlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -81,6 +82,25 @@ def name_outline(path, titles):
     book.write(path)
 
 
+def offer(html, out):
+    """Put a link to the printed book on the built landing page, under what is to be looked up.
+
+    It is there only when there is a file behind it: the next `make book` writes the page anew.
+    """
+    path = html / f"{pages()[0]}.html"
+    text = re.sub(r'<li class="lcn-pdf">.*?</li>\n', "", path.read_text(encoding="utf-8"))
+    link = Path(os.path.relpath(out, path.parent)).as_posix()
+    item = (f'<li class="lcn-pdf"><p><a class="reference internal" href="{link}">The book on paper'
+            f"</a> (PDF, {out.stat().st_size / 1e6:.0f} MB): pictures side by side, solutions at "
+            "the end of each chapter.</p></li>\n")
+    section = re.search(r'<section id="what-is-where">.*?</section>', text, re.S)
+    place = section[0].rfind("</ul>") if section else -1
+    if place < 0:
+        sys.exit(f"{path}: expected a section 'What is where' with a list, to link the PDF there.")
+    place += section.start()
+    path.write_text(text[:place] + item + text[place:], encoding="utf-8")
+
+
 def main(html=ROOT / "_build/html", out=None, *chosen, browser=None):
     """Print the pages; `browser` is one that runs already (one process cannot have two)."""
     html = Path(html)
@@ -127,6 +147,8 @@ def main(html=ROOT / "_build/html", out=None, *chosen, browser=None):
             printed.unlink()
             context.close()
     name_outline(out, titles)
+    if out == html / "_static" / "book.pdf":
+        offer(html, out)
     print(f"The book on paper: {out}, {out.stat().st_size // 1000} kB")
 
 
