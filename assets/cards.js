@@ -196,6 +196,7 @@
 
   // --- the way back: each entry of the browser's history knows where its reader came from
 
+  var before = history.state; // Sphinx, which takes marks of a search off the address, empties it
   var pending = null, FROM = "lcn-from", BACK = "lcn-back";
   function remember(part) {
     history.replaceState(Object.assign({}, history.state, part), "");
@@ -263,6 +264,7 @@
     comeBack();
   });
   window.addEventListener("pageshow", function (event) {
+    if (!event.persisted && before) remember(before);
     var come = stored(FROM);
     if (come && come.to === location.href) remember(come.state);
     offer();

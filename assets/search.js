@@ -98,11 +98,12 @@
   }
 
   document.addEventListener("DOMContentLoaded", function () {
-    // Sphinx fails to show a place without words.
+    // Sphinx fails to show a place without words, and to read pages of a book in a folder.
     var summary = Search.makeSearchSummary;
     Search.makeSearchSummary = function () {
       return summary.apply(Search, arguments) || document.createElement("p");
     };
+    if (location.protocol === "file:") window.fetch = function () { return new Promise(function () {}); };
     var list = document.createElement("script");
     list.src = root + "_static/answers.js";
     document.head.append(list);

@@ -274,5 +274,6 @@ def load(app, pagename, templatename, context, doctree):
 
 def setup(app):
     app.connect("html-page-context", add_permalinks)
+    app.connect("html-page-context", load)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
