@@ -8,6 +8,12 @@
   if (look.theme === "auto")
     look.theme = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 
+  // The theme's buttons; the pages' policy allows no handlers in their tags (ext/publishing.py).
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-press]");
+    if (button) window[button.dataset.press]();
+  });
+
   // A widget holds a frame for every combination of its controls' values, one seen and the others
   // as data; exchange the one that is seen for the chosen one.
   function show(box, spoken) {
@@ -58,8 +64,9 @@
   };
   async function typeset() {
     var wait = window.requestIdleCallback || window.setTimeout; // Safari has no idle callbacks
-    // Where the browser does not hold what is in view, a link into the page would lose its place.
-    var size = location.hash && !CSS.supports("overflow-anchor", "auto") ? Infinity : 20;
+    // Safari's engine lays out the whole page anew after each piece, a second for twenty formulas, and
+    // does not hold what is in view: so few pieces there, and one for a link into the page.
+    var holds = CSS.supports("overflow-anchor", "auto"), size = location.hash && !holds ? Infinity : 20;
     await new Promise(function (go) { document.addEventListener("DOMContentLoaded", go); });
     var left = Array.from(document.querySelectorAll(".math"));
     while (left.length) {
@@ -67,6 +74,7 @@
       left = left.filter(function (element) { return !piece.has(element); });
       await window.lcnTypeset(Array.from(piece));
       await new Promise(function (go) { wait(go, { timeout: 1000 }); });
+      if (!holds) size *= 10;
     }
     await document.fonts.ready;
     returnToPlace();

@@ -26,6 +26,8 @@ from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "ext"))
+import publishing  # noqa: E402
 
 
 def digest(*parts):
@@ -122,6 +124,8 @@ def main(*args):
     done = subprocess.run(command, cwd=ROOT)
     if done.returncode or not index.exists():
         sys.exit("The book was not built: the warnings and errors above say why.")
+    publishing.protect(index.parent)  # the first page, which only leads on, is no page of Sphinx
+    publishing.hashes(index.parent)
     # In a process of its own: it draws, and this one has not loaded matplotlib.
     subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview",
                     index.parent / "_static" / "preview.png"], cwd=ROOT, check=True)

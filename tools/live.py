@@ -38,6 +38,10 @@ WANT = ["numpy", "scipy", "matplotlib", "micropip", "ipython", "jedi"]
 EXTRA = {"comm": [], "ipywidgets": ["comm", "ipython", "traitlets"]}
 # Inside jupyterlite-pyodide-kernel.
 KERNEL = {"piplite": ["micropip"], "pyodide_kernel": ["comm", "ipython"], "ipykernel": []}
+# Nothing from elsewhere.  A notebook is a program that the reader runs: Python and its outputs need
+# code made while they run, so this holds them to the site and to nothing else.
+POLICY = ("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'self' data: blob: "
+          "'unsafe-inline' 'unsafe-eval'; object-src 'none'; base-uri 'none'\" />")
 
 
 def norm(name):
@@ -222,10 +226,10 @@ def build(html):
     icons = Path(find_spec("jupyter_server").origin).parent / "static" / "favicons"
     shutil.copytree(icons, lite / "static" / "favicons")
     shutil.copy(LIVE / "start.js", lite)
-    page = lite / "notebooks" / "index.html"
-    text = page.read_text(encoding="utf-8")
-    page.write_text(text.replace("<head>", '<head>\n<script src="../start.js"></script>', 1),
-                    encoding="utf-8")
+    for page in lite.rglob("index.html"):
+        start = '\n<script src="../start.js"></script>' if page.parent.name == "notebooks" else ""
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace("<head>", f"<head>\n{POLICY}{start}", 1), encoding="utf-8")
     size = sum(p.stat().st_size for p in lite.rglob("*") if p.is_file())
     print(f"{len(chapters)} notebooks run in the browser; {lite} holds {size / 1e6:.0f} MB")
 

@@ -20,6 +20,9 @@ from browser import chromium, serve, settled
 from pypdf.generic import NameObject, TextStringObject
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "ext"))
+import publishing  # noqa: E402
+
 PREPARE = (ROOT / "tools" / "pdf.js").read_text(encoding="utf-8")
 STYLE = """
   @page { size: A4; margin: 16mm 14mm; }
@@ -149,6 +152,7 @@ def main(html=ROOT / "_build/html", out=None, *chosen, browser=None):
     name_outline(out, titles)
     if out == html / "_static" / "book.pdf":
         offer(html, out)
+        publishing.hashes(html)
     print(f"The book on paper: {out}, {out.stat().st_size // 1000} kB")
 
 

@@ -1,5 +1,6 @@
 """The built book as a set of files: links, the way in, and reading without a web server."""
 
+import hashlib
 import re
 from urllib.parse import unquote, urlsplit
 
@@ -69,6 +70,8 @@ def test_works_from_the_file_system(chromium, html, pages):
     if not names:
         pytest.fail("no page of the book holds a widget")
     page = chromium.new_page()
+    wrong = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
     settled(page, (html / names[0]).resolve().as_uri())
     assert page.locator("mjx-container").count() or not page.locator("span.math").count()
     handle = page.locator(".lcn-explore input[type=range]").first
@@ -78,3 +81,38 @@ def test_works_from_the_file_system(chromium, html, pages):
     page.keyboard.press("ArrowRight" if handle.input_value() == "0" else "ArrowLeft")
     assert shown.inner_html() != before
     page.close()
+    assert not wrong, "\n".join(wrong)  # the policy lets a file load the files beside it
+
+
+def test_every_page_has_a_policy_and_no_handler_in_a_tag(html):
+    for name in html.rglob("*.html"):
+        if name.relative_to(html).parts[0] in ("_static", "lite"):
+            continue
+        text = re.sub(r"<svg.*?</svg>|<script.*?</script>", "", name.read_text("utf-8"), flags=re.S)
+        before, policy, after = text.partition("Content-Security-Policy")
+        assert policy and not re.search(r"<(script|link|style)", before), name
+        assert re.search(r"default-src 'self'; object-src 'none'; script-src 'self'", after), name
+        assert "unsafe-inline" not in after[after.index("script-src"):after.index("style-src")]
+        assert not (found := re.findall(r"<[^>]*\son\w+=[^>]*>", text)), f"{name}: {found}"
+        assert "javascript:" not in text, name
+
+
+def test_a_button_of_the_theme_still_answers(chromium, base):
+    page = chromium.new_page()
+    page.add_init_script("window.print = () => { window.printed = true; }")
+    settled(page, base + "book/01_polynomials.html")
+    page.locator(".dropdown-download-buttons > button").click()
+    page.locator(".btn-download-pdf-button").click()
+    assert page.evaluate("window.printed")
+    page.close()
+
+
+def test_downloads_have_their_hashes(html):
+    lines = (html / "_sources" / "SHA256SUMS").read_text().splitlines()
+    sums = {name: found for found, name in (line.split("  ", 1) for line in lines)}
+    notebooks = {p.relative_to(html / "_sources").as_posix()
+                 for p in html.glob("_sources/book/*.ipynb")}
+    assert len(notebooks) >= 8 and notebooks <= set(sums)
+    for name, found in sums.items():
+        path = html / "_sources" / name
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == found, name
