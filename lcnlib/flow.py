@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from ._core.checks import as_filters
-from ._core.collocation import FINEST, StepTooSmall, collocate
+from ._core.collocation import FINEST, LIMIT, collocate
 from ._core.hessian import LossFlow, QuadraticFlow
 from ._core.plan import plan
 from ._core.scaling import layer_norms, sharp_invariants, to_invariants
@@ -26,8 +26,9 @@ from .record import FlowResult
 
 __all__ = ["gradient_flow"]
 
-# Up to this many parameters the Hessian's eigenvectors cost less than the steps that they save.
-COLLOCATION_LIMIT = 128
+# A flow that has shrunk to this fraction is put back to its invariants: an error in them that was
+# small beside the squared filters must not become large.
+SHRUNK = 0.7
 
 
 def gradient_flow(
@@ -110,7 +111,7 @@ def gradient_flow(
     delta = sharp_invariants(p, start)
     stop = _stop(net, stop, field.velocity, start, t)
     done = None
-    small = net.n_parameters <= COLLOCATION_LIMIT
+    small = net.n_parameters <= LIMIT
     if quadratic and small and method is None and not options and len(t) > 1:
         done = _collocation(field, start, delta, t, rtol, atol, stop, progress)
     if done is None:
@@ -168,14 +169,45 @@ def _collocation(field, start, delta, t, rtol, atol, stop, progress):
 
     show = progress_of(progress, t)
     try:
-        y, count = collocate(
-            field.velocity, field.hessian, start, t - t[0], rtol, atol,
-            show and (lambda time: show(t[0] + time)),
-            lambda flows, y: to_invariants(p, y, delta[flows]), stop)
-    except (StepTooSmall, np.linalg.LinAlgError):
+        y, count, lost = collocate(
+            _Field(field, delta, start), start, t - t[0], rtol, atol,
+            show and (lambda time: show(t[0] + time)), stop)
+    except np.linalg.LinAlgError:
+        lost = True
+    if np.any(lost):
         if stop is not None:  # the other method begins anew
             stop.ended[stop.ended > 0] = np.nan
         return None
     if show is not None:
         show(t[-1], True)
     return y, count, "Implicit collocation reached the last time."
+
+
+class _Field:
+    """What `collocate` asks of the flow of a quadratic loss in parameter space."""
+
+    def __init__(self, field, delta, start):
+        self.field, self.delta = field, delta
+        self.peak = np.abs(start).max(axis=1, initial=0.0)
+
+    def velocity(self, theta, flows):
+        return self.field.velocity(theta)
+
+    def modes(self, theta, flows):
+        d, q = np.linalg.eigh(self.field.hessian(theta))
+        return d, q, q.transpose(0, 2, 1).copy()
+
+    def refuses(self, flows, h):
+        return np.zeros(len(flows), bool)
+
+    def again(self, flows):
+        pass
+
+    def hold(self, theta, flows, _):
+        """Back to the invariants, where a flow has shrunk."""
+        top = np.abs(theta).max(axis=1)
+        small = top < SHRUNK * self.peak[flows]
+        if small.any():
+            theta[small] = to_invariants(self.field.plan, theta[small], self.delta[flows[small]])
+            self.peak[flows[small]] = top[small]
+        return theta, np.zeros(len(flows), bool)

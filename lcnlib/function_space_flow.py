@@ -5,22 +5,27 @@ from math import prod
 import numpy as np
 
 from ._core.checks import as_end_to_end, as_filters, as_invariants
+from ._core.collocation import FINEST, LIMIT, collocate
 from ._core.follow import Branch, Edge, Left
-from ._core.hessian import LossFlow
+from ._core.hessian import LossFlow, QuadraticFlow
+from ._core.lifts import LiftedField
 from ._core.plan import plan
 from ._core.scaling import layer_norms, scaled, scaling_factors
 from ._core.solver import (
+    FOLLOWING,
     Stop,
     as_times,
     check_loss,
     check_tolerances,
     integrate,
+    progress_of,
     slope_of,
     whole_size,
 )
 from .errors import FlowError
 from .flow import record
 from .lifting import lift
+from .losses import QuadraticLoss
 
 __all__ = ["function_space_flow"]
 
@@ -103,11 +108,64 @@ def function_space_flow(
     check_loss(loss, v, batch)
     flat_v = v.reshape(-1, prod(k))
     flat_delta = delta.reshape(len(flat_v), net.depth - 1)
-    p, slope = plan(net), slope_of(loss)
-    theta = p.pack(_initial_lifts(net, flat_v, flat_delta, guess, batch))
-    branch = Branch(net, flat_delta, theta)
+    p = plan(net)
+    branch = Branch(net, flat_delta, p.pack(_initial_lifts(net, flat_v, flat_delta, guess, batch)))
     branch.follow(flat_v)
-    pull = LossFlow(net, slope, batch).velocity
+    settings = {"rtol": rtol, "atol": atol, "progress": progress}
+    y, lifts = (np.empty((len(t), len(flat_v), n)) for n in (flat_v.shape[1], net.n_parameters))
+    left, n_evaluations, message, rule = np.ones(len(flat_v), bool), 0, "", None
+    small = net.n_parameters <= LIMIT and len(t) > 1 and len(flat_v)
+    if (type(loss) is QuadraticLoss and small and method is None and not options and stop is None
+            and FINEST <= rtol and (atol is None or atol > 0)):
+        message = "Implicit collocation reached the last time."
+        left, n_evaluations = _by_collocation(branch, loss, flat_v, t, y, lifts, **settings)
+    if left.any() or not len(left):
+        # Some flows of a quadratic loss, or all of another one, which may know the batch.
+        shape = v.shape if left.all() else (int(left.sum()), *k)
+        some = Branch(net, flat_delta[left], branch.theta[left])
+        some.follow(flat_v[left])
+        *found, count, message, rule = _by_solver(
+            some, slope_of(loss), flat_v[left].reshape(shape), t, stop, method=method,
+            **settings, **options)
+        y[:, left], lifts[:, left] = found
+        n_evaluations += count
+    path = p.unpack(lifts.reshape(-1, lifts.shape[-1]), (len(t), *batch))
+    factors = scaling_factors(layer_norms(path, net.ndim), np.broadcast_to(
+        delta, (len(t), *delta.shape)))
+    path = scaled(path, factors, net.ndim)
+    return record(net, loss, t, path, rtol, n_evaluations, message, rule)
+
+
+def _by_collocation(branch, loss, v, t, y, lifts, rtol, atol, progress):
+    """Fills y and lifts, (T, B, n); the flows that need a closer look, and the evaluations."""
+    if atol is None:
+
+        def atol(v):
+            return FOLLOWING * rtol * whole_size(v)
+
+    theta, show = branch.theta, progress_of(progress, t)
+    field = LiftedField(branch, QuadraticFlow(branch.net, loss.target, loss.weight),
+                        Edge(branch, rtol, None).floor)
+    try:
+        y[:], count, left = collocate(field, v, t - t[0], rtol, atol,
+                                      show and (lambda time: show(t[0] + time)))
+        y[:, left] = v[left]
+        lifts[:], lost = field.path(t - t[0], y)
+        left |= lost
+    except np.linalg.LinAlgError:
+        left, count = np.ones(len(v), bool), 0
+    branch.theta = theta
+    if show is not None and not left.any():
+        show(t[-1], True)
+    return left, count
+
+
+def _by_solver(branch, slope, v, t, stop, **settings):
+    """States and lifts (T, B, n), evaluations, message and the `Stop`, by a method of SciPy."""
+    p, k = branch.plan, branch.net.end_to_end_shape
+    batch = v.shape[: v.ndim - branch.net.ndim]
+    flat_v = v.reshape(len(branch.theta), -1)
+    pull = LossFlow(branch.net, slope, batch).velocity
 
     def slow(flows, _, x):
         here, whole = branch.theta, p.product(branch.theta)
@@ -125,7 +183,7 @@ def function_space_flow(
     def moving(speed):
         return speed if rule is None else speed * np.isnan(rule.ended)[:, None]
 
-    edge = Edge(branch, rtol, lambda theta: moving(pull(theta)))
+    edge = Edge(branch, settings["rtol"], lambda theta: moving(pull(theta)))
 
     def rhs(time, x):
         if not (np.isfinite(x).all() and branch.follow(x, time)):
@@ -137,9 +195,7 @@ def function_space_flow(
 
     try:
         y, n_evaluations, message = integrate(
-            rhs, flat_v, t, sizes=whole_size, method=method, progress=progress, event=edge,
-            rtol=rtol, atol=atol, stop=rule, **options,
-        )
+            rhs, flat_v, t, sizes=whole_size, event=edge, stop=rule, **settings)
     except Left as left:
         raise FlowError(
             f"the flow leaves the smooth locus of the neuromanifold at t = {left.time:.9g}: "
@@ -147,12 +203,7 @@ def function_space_flow(
             "gradient_flow, which goes on in parameter space",
             time=left.time,
         ) from None
-    lifts = branch.path(t, y, edge.trail)
-    path = p.unpack(lifts.reshape(-1, lifts.shape[-1]), (len(t), *batch))
-    factors = scaling_factors(layer_norms(path, net.ndim), np.broadcast_to(
-        delta, (len(t), *delta.shape)))
-    path = scaled(path, factors, net.ndim)
-    return record(net, loss, t, path, rtol, n_evaluations, message, rule)
+    return y, branch.path(t, y, edge.trail), n_evaluations, message, rule
 
 
 def _initial_lifts(net, v, delta, guess, batch):

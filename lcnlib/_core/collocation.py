@@ -7,8 +7,9 @@ t + c_i h; with Radau's points (the last is 1) its end is exact to order 2 STAGE
 where the flow does (Hairer and Wanner, Solving Ordinary Differential Equations II, IV.5 and IV.8).
 
 The values Z_i = y(t + c_i h) - y solve A^-1 Z / h = F(y + Z), by Newton's method.  The Hessian of
-L is symmetric, so in its eigenbasis, and in that of A^-1, every linear system is diagonal: neither
-another h nor another stage asks for a new factorisation.
+L is symmetric (in function space, self-adjoint for the metric), so in its eigenbasis, and in that
+of A^-1, every linear system is diagonal: neither another h nor another stage asks for a new
+factorisation.
 
 Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 """
@@ -25,9 +26,10 @@ NEWTON_LIMIT = 10
 NEWTON_SLOW = 5
 # For one flow with so few parameters the system's inverse, as one matrix, saves many calls.
 MATRIX_LIMIT = 12
-# A flow that has shrunk to this fraction is put back to its invariants: an error in them that was
-# small beside the squared filters must not become large.
-SHRUNK = 0.7
+# Up to this many parameters the Hessian's eigenvectors cost less than the steps that they save.
+LIMIT = 128
+# Flows go in groups of so many numbers: their arrays stay in a core's own cache.
+GROUP = 5000
 # The finest relative tolerance that rounding in the tables leaves room for.
 FINEST = 1e-13
 # Of the collocation polynomial.
@@ -117,10 +119,11 @@ def _turn(z, q):
 
 
 class _Linear:
-    """Solves (A^-1/h + Hessian) dZ = G for B flows, from the Hessians' eigenvectors."""
+    """Solves (A^-1/h + q d q^-1) dZ = G for B flows."""
 
-    def __init__(self, d, q, h):
-        self.q, self.qt = q, q.transpose(0, 2, 1)
+    def __init__(self, d, q, q_inverse, h):
+        # Rows are multiplied from the right.
+        self.q, self.qt = q_inverse.transpose(0, 2, 1), q.transpose(0, 2, 1)
         real = LAMBDA.real[:, None, None] / h[:, None] + d
         imag = LAMBDA.imag[:, None, None] / h[:, None]
         size = real * real + imag * imag
@@ -129,7 +132,7 @@ class _Linear:
         if len(h) == 1 and d.shape[1] <= MATRIX_LIMIT:
             p = d.shape[1]
             stages = SOLVE @ np.concatenate([self.real[:, 0], self.imag[:, 0]])
-            matrix = stages @ (q[0][:, None] * q[0]).reshape(p * p, p).T
+            matrix = stages @ (q[0][:, None] * q_inverse[0].T).reshape(p * p, p).T
             matrix = matrix.reshape(STAGES, STAGES, p, p).transpose(0, 2, 1, 3)
             self.matrix = matrix.reshape(STAGES * p, STAGES * p)
 
@@ -155,14 +158,14 @@ class _Linear:
         return out
 
 
-def _newton(velocity, linear, y, z, h, scale):
+def _newton(field, flows, linear, y, z, h, scale):
     """Improves z in place; iterations used by each flow, NEWTON_LIMIT + 1 where it failed."""
     b = len(y)
     used = np.full(b, NEWTON_LIMIT + 1)
     live, last = np.arange(b), None
     whole = z
     for n in range(1, NEWTON_LIMIT + 1):
-        f = velocity((y + z).reshape(-1, y.shape[-1])).reshape(z.shape)
+        f = field.velocity((y + z).reshape(-1, y.shape[-1]), flows).reshape(z.shape)
         f -= (A_INVERSE @ z.reshape(STAGES, -1)).reshape(z.shape) / h[:, None]
         dz = linear(f)
         z += dz
@@ -183,7 +186,7 @@ def _newton(velocity, linear, y, z, h, scale):
             keep = ~stop
             if not keep.any():
                 return used
-            live, last = live[keep], last[keep]
+            live, last, flows = live[keep], last[keep], flows[keep]
             y, h, scale, linear = y[keep], h[keep], scale[keep], linear.take(keep)
             z = whole[:, live]
     if z is not whole:
@@ -191,22 +194,20 @@ def _newton(velocity, linear, y, z, h, scale):
     return used
 
 
-class StepTooSmall(Exception):
-    """A step fell below the resolution of time; `time` says where."""
-
-    def __init__(self, time):
-        super().__init__(time)
-        self.time = float(time)
-
-
-@np.errstate(all="ignore")  # what is not finite is rejected, and tried again with a smaller step
-def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None, stop=None):
+def collocate(field, y0, t, rtol, atol, show=None, stop=None):
     """States at the times t, and the number of evaluations of the velocity.
 
     Parameters
     ----------
-    velocity, hessian : functions (B, P) -> (B, P) and (B, P) -> (B, P, P)
-        -grad L and the Hessian of L; any B.
+    field : object with the methods
+        ``velocity(y, flows)``: of rows y (n * b, P), n states of each of the flows, an array of b
+        numbers of rows of y0;
+        ``modes(y, flows)``: d (b, P), q and q^-1 (b, P, P), so that q d q^-1 is minus the
+        derivative of the velocity, nearly: it serves Newton's method;
+        ``refuses(flows, h)``: who is to try a smaller step than h, as truth values (b,);
+        ``again(flows)``: these do;
+        ``hold(y, flows, times)``, called at the end of each step: y put back to what it
+        conserves, and which flows, as truth values (b,), are to be given up.
     y0 : ndarray, shape (B, P)
         States at time t[0].
     t : ndarray, shape (T,)
@@ -214,53 +215,65 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None, stop=N
     atol : float, or function (B, P) -> (B, P) of the state
         For the polynomials between steps; the ends of the steps are better.
     show : function of the time reached, optional
-    hold : function (indices of flows, states) -> states, optional
-        Puts states back to what they conserve, whenever they have become small.
     stop : Stop, optional
         Ends single flows early.
 
     Returns
     -------
-    ndarray, shape (T, B, P), and int
+    out : ndarray, shape (T, B, P)
+    count : int
+    lost : ndarray of bool, shape (B,)
+        Flows that were given up, or whose steps became too small; their states mean nothing.
     """
     out = np.empty((len(t), *y0.shape))
     out[0] = y0
-    flows, y = np.arange(len(y0)), y0.copy()  # the flows under way, and where they are
+    flows = np.arange(len(y0))
     if stop is not None:
         out[:] = y0
         flows = np.flatnonzero(np.isnan(stop.ended))
-        y = y[flows]
-    if not len(flows):
-        return out, 0
-    d, q = np.linalg.eigh(hessian(y))
+    lost, count = np.zeros(len(y0), bool), 0
+    groups = -(-len(flows) * y0.shape[1] // GROUP)  # rounded up
+    for n, group in enumerate(np.array_split(flows, groups) if groups else ()):
+        part = show and (lambda time, n=n: show((n * t[-1] + time) / groups))
+        count += _group(field, group, out, lost, t, rtol, atol, part, stop)
+    return out, count, lost
+
+
+@np.errstate(all="ignore")  # what is not finite is rejected, and tried again with a smaller step
+def _group(field, flows, out, lost, t, rtol, atol, show, stop):
+    """The flows of one group, into `out` and `lost`; evaluations."""
+    y = out[0, flows]
+    d, q, q_inverse = field.modes(y, flows)
     fastest = np.abs(d).max(axis=1)
     time, end = np.full(len(y), t[0]), t[-1]
     h = np.minimum(1.0 / np.maximum(fastest, 1e-300), end - t[0])
     old_z, old_h = np.zeros((STAGES, *y.shape)), h.copy()
     count = 0
-    peak = np.abs(y).max(axis=1, initial=0.0)
     while len(flows):
         h = np.minimum(h, end - time)
         scale = (atol(y) if callable(atol) else atol) + rtol * np.abs(y)
         # Predict by the last polynomial, continued.
         matrix = ((h / old_h)[:, None] ** POWERS @ CONTINUE).reshape(-1, STAGES, STAGES)
         z = np.ascontiguousarray(np.matmul(matrix, old_z.transpose(1, 0, 2)).transpose(1, 0, 2))
-        used = _newton(velocity, _Linear(d, q, h), y, z, h, scale)
+        used = _newton(field, flows, _Linear(d, q, q_inverse, h), y, z, h, scale)
         count += STAGES * int(used.max())
         solved = used <= NEWTON_LIMIT
         # The last Legendre coefficient of h y' times the ratio of the last two estimates the
         # first that is left out.
         tail = _norm((TAIL @ z.reshape(STAGES, -1)).reshape(2, *y.shape), scale)
         error = tail[1] * np.minimum(1.0, tail[1] / np.maximum(tail[0], 1e-300)) / STAGES
+        solved &= ~field.refuses(flows, h)
         error = np.where(solved, error, np.inf)
         good = error <= 1.0
         factor = (0.5 / error) ** (1 / (STAGES + 1))
         factor = np.where(solved, np.minimum(np.maximum(factor, 0.3), 3.0), 0.3)
         new = np.where(h >= end - time, end, time + h)
         hit = None if stop is None else _stopped(stop, flows, good, time, new, h, y, z)
+        gone = np.zeros(len(flows), bool)
         if good.all():
             _report(out, t, flows, time, new, h, y, z)
             y, old_z, old_h, time = y + z[-1], z, h, new
+            y, gone = field.hold(y, flows, time)
         else:
             new = np.where(good, new, time)
             _report(out, t, flows, time, new, h, y, z)
@@ -268,31 +281,26 @@ def collocate(velocity, hessian, y0, t, rtol, atol, show=None, hold=None, stop=N
             old_z = np.where(good[:, None], z, old_z)
             old_h, time = np.where(good, h, old_h), new
             old_z[:, ~solved] = 0.0  # the predictor may be to blame
-            tiny = ~good & (h * factor < 1e-14 * np.abs(time))
-            if tiny.any():
-                raise StepTooSmall(time[tiny][0])
+            field.again(flows[~good])
+            y[good], gone[good] = field.hold(y[good], flows[good], time[good])
+            gone |= ~good & (h * factor < 1e-14 * np.abs(time))
         if hit is not None:
             for i, state in zip(*hit):
                 out[t > stop.ended[flows[i]], flows[i]] = state
             time[hit[0]] = end
-        if hold is not None:
-            top = np.abs(y).max(axis=1)
-            small = top < SHRUNK * peak
-            if small.any():
-                y[small] = hold(flows[small], y[small])
-                peak[small] = top[small]
+        lost[flows[gone]] = True
         h = h * factor
         if show is not None:
             show(float(time.min()))
-        going = time < end
+        going = (time < end) & ~gone
         if not going.all():
             flows, y, time, h, used = flows[going], y[going], time[going], h[going], used[going]
-            peak = peak[going]
-            d, q, old_z, old_h = d[going], q[going], old_z[:, going], old_h[going]
+            d, q, q_inverse = d[going], q[going], q_inverse[going]
+            old_z, old_h = old_z[:, going], old_h[going]
         stale = np.flatnonzero(used >= NEWTON_SLOW)
         if len(stale):
-            d[stale], q[stale] = np.linalg.eigh(hessian(y[stale]))
-    return out, count
+            d[stale], q[stale], q_inverse[stale] = field.modes(y[stale], flows[stale])
+    return count
 
 
 def _report(out, t, flows, time, new, h, y, z):

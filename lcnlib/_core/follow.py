@@ -82,25 +82,11 @@ class Branch:
 
     def _newton(self, v, theta, first):
         """Gauss-Newton from theta; False where a first step above `first` says: too far."""
-        n, depth = v.shape[1], self.net.depth
-        a = np.empty((len(v), n + depth - 1, theta.shape[1]))
-        off = np.empty((len(v), n + depth - 1))
         for _ in range(20):
-            norms = self.norms(theta)
-            columns = np.repeat(norms, self.plan.sizes, axis=1)
-            unit = theta / columns
-            a[:, :n] = self.plan.jacobian(unit)
-            squares = norms[:, :-1] ** 2 + norms[:, 1:] ** 2
-            # Half of d(delta), in steps relative to the norms.
-            np.multiply(self.signs, (unit * columns**2)[:, None, :], out=a[:, n:])
-            a[:, n:] /= squares[..., None]
-            seen = (a @ unit[..., None])[..., 0]
-            off[:, :n] = v / norms.prod(axis=1)[:, None] - seen[:, :n] / depth  # Euler
-            off[:, n:] = 0.5 * (self.delta / squares - seen[:, n:])
-            step = _least_squares(a, off)
+            step, columns = self.correction(v, theta, self.delta)
             if step is None:
                 return False
-            size = sqrt(np.vdot(step, step) / (len(v) * depth))
+            size = sqrt(np.vdot(step, step) / (len(v) * self.net.depth))
             if not size < first:
                 return False
             theta = theta + columns * step
@@ -108,6 +94,27 @@ class Branch:
                 self.theta = theta
                 return True
         return False
+
+    def correction(self, v, theta, delta):
+        """A Gauss-Newton step from theta, in norms of the filters, and these norms; rows.
+
+        The step is None where the system is singular.
+        """
+        n, depth = v.shape[1], self.net.depth
+        a = np.empty((len(v), n + depth - 1, theta.shape[1]))
+        off = np.empty((len(v), n + depth - 1))
+        norms = self.norms(theta)
+        columns = np.repeat(norms, self.plan.sizes, axis=1)
+        unit = theta / columns
+        a[:, :n] = self.plan.jacobian(unit)
+        squares = norms[:, :-1] ** 2 + norms[:, 1:] ** 2
+        # Half of d(delta), in steps relative to the norms.
+        np.multiply(self.signs, (unit * columns**2)[:, None, :], out=a[:, n:])
+        a[:, n:] /= squares[..., None]
+        seen = (a @ unit[..., None])[..., 0]
+        off[:, :n] = v / norms.prod(axis=1)[:, None] - seen[:, :n] / depth  # Euler
+        off[:, n:] = 0.5 * (delta / squares - seen[:, n:])
+        return _least_squares(a, off), columns
 
     def path(self, t, vs, trail):
         """Lifts (T, B, P) of vs (T, B, |k|) at times t, each from the nearest of the trail's."""
