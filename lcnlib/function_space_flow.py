@@ -85,9 +85,10 @@ def function_space_flow(
     SingularPointError
         When the differential drops rank at the start.
     FlowError
-        When the flow leaves the smooth locus: the rank drops, two branches of factorisations
-        meet, or v reaches zero.  Its `time` says when, to about the square root of rtol.
-        Also when two branches are too near for rtol to tell apart.
+        When the flow leaves the immersive points of its sheet: the rank drops, two branches of
+        factorisations meet, or v reaches zero.  Its `time` says when, to about the square root
+        of rtol.  Also when two branches are too near for rtol to tell apart.  A self-crossing,
+        where other sheets only pass, is no reason to stop.
 
     Examples
     --------
