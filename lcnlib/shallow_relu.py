@@ -286,7 +286,10 @@ def gradient_flow(neurons, x, y, t, *, rtol=1e-9, atol=None, method="LSODA", **o
     """Gradient flow of 1/2 sum over data of (f(x_n) - y_n)^2.
 
     The velocity jumps where a data point lies on the kink of a neuron.  Flows that cross go on;
-    one that is pushed back from both sides slides along, and is refused.
+    one that is pushed back from both sides would slide along, with a slope of max(0, .) between
+    0 and 1 that the loss picks.  The invariants would be constant for every such slope, but
+    the kernel, which f and they determine elsewhere, has no one value there: what slides
+    is no gradient flow of a metric, and is refused.
 
     Parameters
     ----------

@@ -109,3 +109,20 @@ def test_a_flow_that_slides_along_a_kink_is_refused():
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+def test_on_a_kink_every_slope_keeps_the_invariants(slope):
+    """Sliding is refused for the kernel's sake: it has no one value; the law does not care."""
+    rng = np.random.default_rng(4)
+    a, b, x, y = rng.normal(size=3), rng.normal(size=(3, 2)), rng.normal(size=(5, 2)), np.ones(5)
+    x[0] = [-b[1, 1], b[1, 0]]  # on the kink of the second neuron
+    hidden = x @ b.T
+    hidden[0, 1] = 0.0
+    active = np.where(hidden > 0, 1.0, np.where(hidden < 0, 0.0, slope))
+    error = np.maximum(hidden, 0) @ a - y
+    da, db = -error @ np.maximum(hidden, 0), -a[:, None] * ((active * error[:, None]).T @ x)
+    assert np.abs(a * da - (b * db).sum(axis=1)).max() < 1e-14
+    # The kernel of the point with itself, where only the second neuron's part is in question.
+    weights = [(x[0] @ x[0]) * ((s * a) @ (s * a)) for s in (active[0], active[0] * (hidden[0] > 0))]
+    assert abs(weights[0] - weights[1]) == pytest.approx(slope**2 * a[1] ** 2 * (x[0] @ x[0]))
