@@ -488,6 +488,97 @@ export function geodesic_filters(net, filters, a, s, rtol = 1e-8, smooth = false
 export const geodesic = (net, filters, a, s, rtol = 1e-8) =>
   geodesic_filters(net, filters, a, s, rtol).map(w => end_to_end(net, w));
 
+// ---- critical points, for sizes (2, 2) and a stride of two or more
+
+const value = (p, [x, y]) => p.reduceRight(([a, b], c) => [a * x - b * y + c, a * y + b * x], [0, 0]);
+const product = ([a, b], [c, d]) => [a * c - b * d, a * d + b * c];
+const quotient = (a, [c, d]) => product(a, [c / (c * c + d * d), -d / (c * c + d * d)]);
+const slope = p => p.slice(1).map((c, j) => c * (j + 1));
+
+// All complex critical points v != 0 of a quadratic loss, [re, im] for each number; the real ones come
+// first, in the order of their loss; index 0 at a minimum, 1 at a saddle, -1 where it is not real.
+// For a given second filter the best first one solves G w1 = y; what is left depends on one number,
+// the place z of the second filter on the line e[0] + z e[1], and its slope is a polynomial W.
+export function critical_points(net, { target, weight }) {
+  const s = net.strides[0], A = weight || target.map((_, i) => target.map((_, j) => +(i === j)));
+  const e = [[0.8, 0.6], [-0.6, 0.8]], Av = A.map(row => dot(row, target)); // tilted: no z at infinity
+  const T = e.map(f => [0, 1].map(a => multiply([a ? 0 : 1, a ? 1 : 0], f, s)));
+  const form = (a, b) => {
+    const out = [0, 0, 0];
+    T.forEach((p, i) => T.forEach((q, j) => { out[i + j] += dot(p[a], A.map(row => dot(row, q[b]))); }));
+    return out;
+  };
+  const [g, h, k] = [form(0, 0), form(0, 1), form(1, 1)], y = [0, 1].map(a => T.map(p => dot(p[a], Av)));
+  const minus = (p, q) => plus(p, q, -1), D = minus(multiply(g, k), multiply(h, h));
+  const best = [minus(multiply(k, y[0]), multiply(h, y[1])), minus(multiply(g, y[1]), multiply(h, y[0]))];
+  const Q = plus(multiply(y[0], best[0]), multiply(y[1], best[1]));
+  const full = minus(multiply(slope(Q), D), multiply(Q, slope(D))).slice(0, 7), most = Math.max(...full.map(Math.abs));
+  const W = full.map(c => Math.abs(c) < 1e-13 * most ? 0 : c), top = Math.max(...D.map(Math.abs));
+  const points = roots(W).map(z => {
+    const d = value(D, z), real = Math.abs(z[1]) < 1e-7 * (1 + Math.abs(z[0]));
+    if (real) z = [z[0], 0];
+    if (Math.hypot(...d) < 1e-9 * top * (1 + Math.hypot(...z)) ** 4) return null; // no such w1
+    const w1 = best.map(p => quotient(value(p, z), d)), w2 = [0, 1].map(j => [e[0][j] + z[0] * e[1][j], z[1] * e[1][j]]);
+    const v = target.map(() => [0, 0]), rest = quotient(value(Q, z), d);
+    w1.forEach((a, i) => w2.forEach((b, j) => { v[i + j * s] = product(a, b); }));
+    return { filters: [w1, w2], end_to_end: v, real, loss: [dot(target, Av) / 2 - rest[0] / 2, -rest[1] / 2],
+      index: real ? +(value(slope(W), z)[0] > 0) : -1 };
+  }).filter(x => x);
+  return points.sort((a, b) => b.real - a.real || a.loss[0] - b.loss[0]);
+}
+
+// The angle of a filter as a line, between 0 and π.
+export const direction = ([x, y]) => {
+  const a = Math.atan2(y, x);
+  return a < 0 ? a + Math.PI : a >= Math.PI ? a - Math.PI : a;
+};
+
+// The valleys of a loss: the directions of the second filter between two saddles, with their minimum.
+export function valleys(points) {
+  const real = points.filter(p => p.real).map(p => ({ ...p, at: direction(p.filters[1].map(x => x[0])) }));
+  const walls = real.filter(p => p.index === 1).sort((a, b) => a.at - b.at), minima = real.filter(p => p.index === 0);
+  const n = walls.length;
+  return walls.map((wall, i) => {
+    const next = walls[(i + 1) % n], from = wall.at, to = next.at + (i + 1 < n ? 0 : Math.PI);
+    const inside = a => (a > from && a < to) || a + Math.PI < to;
+    return { inside, rim: Math.min(wall.loss[0], next.loss[0]), minimum: minima.findIndex(m => inside(m.at)) };
+  });
+}
+
+// The number of the minimum in which a gradient flow of sizes (2, 2), stride two, ends, by a fast pair
+// of orders two and three. Below both walls of its valley the flow cannot leave it: there the answer is
+// known. With a path to fill in, [direction 1, direction 2, loss], it goes on to the bottom.
+export function fall({ target, weight }, [[a, b], [c, d]], places, path = null) {
+  if (!path && places.length < 2) return 0;
+  const [[p0, p1, p2, p3], [, q1, q2, q3], [, , r2, r3], [, , , s3]] = weight, [t0, t1, t2, t3] = target;
+  let loss = 0;
+  const f = (a, b, c, d) => {
+    const x = a * c - t0, y = b * c - t1, z = a * d - t2, u = b * d - t3;
+    const g = p0 * x + p1 * y + p2 * z + p3 * u, h = p1 * x + q1 * y + q2 * z + q3 * u;
+    const k = p2 * x + q2 * y + r2 * z + r3 * u, l = p3 * x + q3 * y + r3 * z + s3 * u;
+    loss = 0.5 * (x * g + y * h + z * k + u * l);
+    return [-c * g - d * k, -c * h - d * l, -a * g - b * h, -a * k - b * l];
+  };
+  let k1 = f(a, b, c, d), step = 0.02, place = null;
+  for (let n = 0; n < 3000; n++) {
+    const at = direction([c, d]), before = loss;
+    if (path) path.push([direction([a, b]), at, loss]);
+    place = places.find(p => p.inside(at)) || places[0];
+    if (path ? Math.hypot(...k1) < 2e-3 : loss < place.rim) break;
+    const k2 = f(a + step / 2 * k1[0], b + step / 2 * k1[1], c + step / 2 * k1[2], d + step / 2 * k1[3]);
+    const m = 0.75 * step;
+    const k3 = f(a + m * k2[0], b + m * k2[1], c + m * k2[2], d + m * k2[3]);
+    const move = i => step * (2 * k1[i] + 3 * k2[i] + 4 * k3[i]) / 9;
+    const w = [a + move(0), b + move(1), c + move(2), d + move(3)], k4 = f(...w);
+    let e = 0;
+    for (let i = 0; i < 4; i++) e = Math.max(e, Math.abs(-5 * k1[i] / 72 + k2[i] / 12 + k3[i] / 9 - k4[i] / 8));
+    e *= step / ((path ? 5e-5 : 2e-3) * Math.hypot(...w));
+    if (e <= 1) { [a, b, c, d] = w; k1 = k4; } else loss = before;
+    step *= Math.min(4, Math.max(0.25, 0.9 / Math.cbrt(e + 1e-9)));
+  }
+  return place.minimum;
+}
+
 // ---- counting, in any dimension: shapes and strides are lists of equally long lists
 
 const long_axes = shape => shape.flatMap((n, a) => n > 1 ? [a] : []);

@@ -1,5 +1,6 @@
 // The two homes of the pictures: a page of the book, and a widget in JupyterLab, VS Code or Colab.
 import { Stage } from "./stage.js";
+import { basins } from "./basins.js";
 import { bounce } from "./bounce.js";
 import { comb } from "./comb.js";
 import { geodesics } from "./geodesics.js";
@@ -8,7 +9,7 @@ import { map } from "./map.js";
 import { plane } from "./plane.js";
 import { polynomials } from "./polynomials.js";
 
-export const PICTURES = { bounce, comb, geodesics, hyperbolas, map, plane, polynomials };
+export const PICTURES = { basins, bounce, comb, geodesics, hyperbolas, map, plane, polynomials };
 
 // In the address: name!key=value!key=value, values as JSON without quotes.
 function readAddress(name, defaults) {
@@ -19,7 +20,7 @@ function readAddress(name, defaults) {
     try {
       const read = JSON.parse(value), like = defaults[key];
       const fits = Array.isArray(like) ? Array.isArray(read) && read.flat().every(Number.isFinite)
-        && read.length === like.length : typeof read === typeof like;
+        && read.length === like.length && read.flat().length === like.flat().length : typeof read === typeof like;
       if (fits) found[key] = read;
     } catch { /* somebody has written it by hand: the default stays */ }
   }

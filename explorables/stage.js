@@ -23,7 +23,8 @@ const CSS = `
 .lcn-touch { --lcn-paper: var(--pst-color-background, var(--jp-layout-color0, #fff)); position: relative; font-size: 1rem; line-height: 1.4; }
 .lcn-panels { display: flex; flex-wrap: wrap; gap: 4px 12px; }
 .lcn-panel { position: relative; flex: 1 1 280px; min-width: 0; margin: 0; }
-.lcn-panel > svg { display: block; width: 100%; overflow: hidden; font: 13px/1 system-ui, sans-serif; fill: none; stroke-linejoin: round; stroke-linecap: round; }
+.lcn-panel > canvas { position: absolute; image-rendering: pixelated; }
+.lcn-panel > svg { position: relative; display: block; width: 100%; overflow: hidden; font: 13px/1 system-ui, sans-serif; fill: none; stroke-linejoin: round; stroke-linecap: round; }
 .lcn-panel text { fill: currentColor; stroke: var(--lcn-paper); stroke-width: 3px; paint-order: stroke; }
 .lcn-handle { position: absolute; left: -22px; top: -22px; width: 44px; height: 44px; border-radius: 50%; cursor: grab; touch-action: none; user-select: none; -webkit-user-select: none; }
 .lcn-handle svg { display: block; width: 44px; height: 44px; pointer-events: none; }
@@ -61,9 +62,10 @@ export const STAR = r => Array.from({ length: 10 }, (_, i) => {
 
 // One drawing with its coordinates. What is drawn in a frame is named; what a frame leaves out hides.
 class Panel {
-  constructor(stage, { label, x, y, xlabel = "", ylabel = "", ticks = true, equal = true, ratio = null, tall = 330, bare = false }) {
+  constructor(stage, { label, x, y, xlabel = "", ylabel = "", ticks = true, equal = true, ratio = null, tall = 330, bare = false, basis = 280 }) {
     Object.assign(this, { stage, x, y, equal, ticks, ratio, tall, bare, xlabel, ylabel, parts: new Map(), used: new Set() });
     this.box = make("div", { class: "lcn-panel" }, stage.panels);
+    this.box.style.flexBasis = `${basis}px`;
     this.svg = make("svg", { role: "img", "aria-label": label }, this.box);
     this.label = label;
     const id = `lcn-clip-${++count}`; // what is drawn stays inside the axes
@@ -75,8 +77,8 @@ class Panel {
 
   // One unit of the drawing is one pixel of the page.
   measure() {
-    const width = Math.max(200, this.box.clientWidth || 320);
-    const left = this.ticks ? 34 : 6, bottom = this.ticks ? 34 : 6, top = 8, right = 10;
+    const width = Math.max(140, this.box.clientWidth || 320);
+    const left = this.ticks ? 34 : 6, bottom = this.ticks ? 34 : 6, top = 8, right = 14;
     const [x0, x1] = this.x, [y0, y1] = this.y, ratio = this.ratio || (y1 - y0) / (x1 - x0);
     let w = width - left - right, h = w * ratio;
     const most = Math.min(this.tall, Math.max(220, 0.55 * window.innerHeight)) - top - bottom;
@@ -92,8 +94,9 @@ class Panel {
     this.back = (px, py) => [x0 + (px - start) / w * (x1 - x0), y1 - (py - top) / h * (y1 - y0)];
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     this.svg.setAttribute("height", this.height);
-    for (const [key, value] of Object.entries({ x: start, y: top, width: w, height: h }))
-      this.window.setAttribute(key, value);
+    this.inner = { x: start, y: top, width: w, height: h };
+    for (const [key, value] of Object.entries(this.inner)) this.window.setAttribute(key, value);
+    if (this.canvas) this.placeCanvas();
     this.drawAxes(start, w);
   }
 
@@ -105,7 +108,7 @@ class Panel {
       return;
     }
     const [x0, x1] = this.x, [y0, y1] = this.y, low = this.py(y0);
-    const step = span => [0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find(s => span / s <= 7) || 50;
+    const step = span => [0.1, 0.2, 0.5, 1, 2, 5, 10, 20].find(s => span / s <= 7) || 90;
     make("path", { d: `M${start} ${this.py(y1)}V${low}H${start + w}`, stroke: "currentColor" }, this.axes);
     const marks = (a, b, f) => {
       const s = step(b - a);
@@ -191,6 +194,29 @@ class Panel {
       this.text(`legend${i}`, [x, y], words, { anchor: "end", dx: -34, dy: 16 + 18 * i });
       this.part(`legendline${i}`, "path", style).setAttribute("d", `M${px - 28} ${py}h26`);
     });
+  }
+
+  // A table of n × m cells behind the drawing, first row at the top; `alpha` gives how much ink each
+  // cell holds, from 0 to 1. The very table of the last frame need not be drawn again.
+  raster(table, n, m, alpha = x => x) {
+    if (!this.canvas) {
+      this.canvas = make("canvas", { "aria-hidden": "true" });
+      this.box.prepend(this.canvas);
+      this.placeCanvas();
+    }
+    const ink = getComputedStyle(this.box).color;
+    if (this.table === table && this.dye === ink) return;
+    Object.assign(this, { table, dye: ink });
+    Object.assign(this.canvas, { width: m, height: n });
+    const pen = this.canvas.getContext("2d"), image = pen.createImageData(m, n);
+    const [r, g, b] = ink.match(/[\d.]+/g);
+    for (let i = 0; i < n * m; i++) image.data.set([r, g, b, 255 * clamp(alpha(table[i]), 0, 1)], 4 * i);
+    pen.putImageData(image, 0, 0);
+  }
+
+  placeCanvas() {
+    const { x, y, width, height } = this.inner;
+    Object.assign(this.canvas.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
   }
 
   bars(name, heights, style = {}) {
@@ -291,7 +317,7 @@ export class Stage {
   constructor(host, picture, model) {
     if (!document.getElementById("lcn-touch-style"))
       make("style", { id: "lcn-touch-style" }, document.head, CSS);
-    Object.assign(this, { host, picture, model, handles: [], controls: [], all: [], kept: new Map() });
+    Object.assign(this, { host, picture, model, handles: [], controls: [], all: [], kept: new Map(), jobs: new Map() });
     host.classList.add("lcn-touch");
     host.setAttribute("role", "group");
     host.setAttribute("aria-label", picture.title);
@@ -313,6 +339,7 @@ export class Stage {
     this.resize();
   }
 
+  newLine() { make("div", { style: "flex-basis: 100%" }, this.panels); }
   newRow() { return this.row = make("div", { class: "lcn-row" }, this.rows); }
   panel(options) { const p = new Panel(this, options); this.all.push(p); return p; }
 
@@ -358,6 +385,40 @@ export class Stage {
     const value = compute();
     this.kept.set(name, { key, value });
     return value;
+  }
+
+  // What takes longer than a frame: a generator that yields, beside nothing, what it has so far. It runs
+  // in pieces between frames; with other values it begins anew, but not before its first answer, so
+  // that something follows the finger. The answer may be that of values of a moment ago.
+  work(name, values, generator) {
+    const key = JSON.stringify(values), job = this.jobs.get(name) || { name };
+    this.jobs.set(name, job);
+    job.next = { key, generator };
+    if (job.key !== key && (!job.running || job.fresh)) this.begin(job);
+    return job.value;
+  }
+
+  begin(job) {
+    Object.assign(job, { key: job.next.key, running: job.next.generator(), fresh: false });
+    this.host.setAttribute("data-busy", "");
+    this.working ||= requestAnimationFrame(() => this.goOn());
+  }
+
+  goOn() {
+    this.working = 0;
+    const end = performance.now() + 5;
+    let news = false;
+    for (const job of this.jobs.values()) {
+      while (job.running && performance.now() < end) {
+        const { value, done } = job.running.next();
+        if (value !== undefined) { job.value = value; job.fresh = news = true; }
+        if (done) job.running = null;
+        if ((done || job.fresh) && job.key !== job.next.key) this.begin(job);
+      }
+    }
+    if (news && !this.asked) this.draw();
+    if ([...this.jobs.values()].some(job => job.running)) this.working ||= requestAnimationFrame(() => this.goOn());
+    else this.host.removeAttribute("data-busy");
   }
 
   // `to` goes from the state's value to the slider's, `from` back.

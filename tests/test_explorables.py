@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 import lcnlib as lcn
 from lcnlib import display
 from lcnlib.display import modules
+from lcnlib.display.drawn_critical import WEIGHT, basins_loss
 from lcnlib.display.pictures import PICTURES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
@@ -34,7 +35,11 @@ const out = JSON.parse(text).map(([name, shapes, strides, args]) => {
     const loss = lcn.QuadraticLoss(...args[0]);
     return [loss.value(args[1]), ...loss.gradient(args[1])];
   }
-  if (/flow|descent/.test(name)) args[0] = lcn.QuadraticLoss(...args[0]);
+  if (name === "fall") { // the minimum in which a flow ends
+    const loss = lcn.QuadraticLoss(...args[0]);
+    return lcn.fall(loss, args[1], lcn.valleys(lcn.critical_points(net, loss)));
+  }
+  if (/flow|descent|critical/.test(name)) args[0] = lcn.QuadraticLoss(...args[0]);
   return lcn[name](...(net ? [net] : []), ...args);
 });
 console.log(JSON.stringify(out));
@@ -263,6 +268,44 @@ def test_roots_and_back(node):
         assert max(np.abs(z - x).min() for x in want) < 1e-7 * (1 + np.abs(want).max())
     back = node([("from_roots", None, [z]) for z in got])
     agree(back, [p / p[-1] for p in polynomials], rtol=1e-7)
+
+
+def complexes(nested):
+    return np.array(nested)[..., 0] + 1j * np.array(nested)[..., 1]
+
+
+def test_critical_points(node):
+    net = lcn.LCN((2, 2), 2)
+    rng = np.random.default_rng(4)
+    losses = [(rng.standard_normal(4), weight(net, rng)) for _ in range(6)]
+    losses += [([1.0, 2, 3, 4], np.eye(4)), ([3.0, 1, 0, 2], np.eye(4))]  # two of six: see the book
+    wanted = [lcn.critical_points(net, lcn.QuadraticLoss(*loss)) for loss in losses]
+    for got, want in zip(node([("critical_points", net, [loss]) for loss in losses]), wanted):
+        real = want.real.sum()
+        assert [p["real"] for p in got] == want.real.tolist()
+        assert [p["index"] for p in got] == want.index.tolist()
+        heights, v = complexes([p["loss"] for p in got]), complexes([p["end_to_end"] for p in got])
+        order = np.r_[:real, [real + np.abs(want.loss[real:] - x).argmin() for x in heights[real:]]]
+        order = order.astype(int)
+        assert sorted(order) == list(range(len(want)))
+        assert np.allclose(heights, want.loss[order], rtol=1e-8, atol=1e-8)
+        assert np.allclose(v, want.end_to_end[order], rtol=1e-8, atol=1e-8)
+
+
+def test_basins(node):
+    # Every flow ends in the valley that the page gives its start.
+    net, rng = lcn.LCN((2, 2), 2), np.random.default_rng(5)
+    for target in ([1.0, 1.0], [2.5, 1.9], [1.5, -1.5]):
+        loss = basins_loss(target)
+        w = lcn.random_filters(net, rng, batch=(100,))
+        cases = [("fall", net, [(loss.target, WEIGHT), [x[i] for x in w]]) for i in range(100)]
+        c = lcn.critical_points(net, loss)
+        minima = c.end_to_end[c.real].real[c.index[c.real] == 0]
+        flow = lcn.gradient_flow(net, loss, w, [0, 1000], rtol=1e-5, atol=1e-8)
+        gaps = np.linalg.norm(flow.end_to_end[-1][:, None] - minima, axis=-1)
+        assert len(minima) > 1 and gaps.min(axis=1).max() < 1e-3
+        # Right on a ridge the page's lower precision may fall on the other side.
+        assert (gaps.argmin(axis=1) != node(cases)).sum() <= 1
 
 
 def test_counts_of_kernels(node):

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+from . import drawn_critical as critical
 from . import drawn_filters as filters
 from . import drawn_flows as flows
 from . import drawn_metric as metric
@@ -20,6 +21,8 @@ class Picture:
 
 
 PICTURES = {
+    "basins": Picture({"target": [1.0, 1.0], "start": [120.0, 110.0], "size": 1.0},
+                      critical.draw_basins, critical.alt_basins),
     "plane": Picture({"start": [2.2, -0.5], "target": [-0.7, 1.4], "delta": -3.0, "time": 0.4,
                       "rulers": False}, flows.draw_plane, flows.alt_plane),
     "polynomials": Picture({"first": [2.0, 1.0, -1.0], "second": [1.0, 1.0], "stride": 2.0,

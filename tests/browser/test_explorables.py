@@ -8,7 +8,7 @@ import pytest
 from test_pages import AXE, RULES
 
 import lcnlib as lcn
-from lcnlib.display import modules
+from lcnlib.display import drawn_critical, modules
 from lcnlib.display.pictures import PICTURES
 
 PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">
@@ -127,6 +127,7 @@ def test_every_control_changes_something_and_reset_brings_it_back(stage, name):
 
 
 def picture(page):
+    page.wait_for_selector(".lcn-touch:not([data-busy])")
     return page.evaluate("""() => document.querySelector('.lcn-caption').textContent +
         [...document.querySelectorAll('.lcn-panel path, .lcn-panel circle, .lcn-panel text')]
         .filter(e => e.style.display !== 'none')
@@ -316,6 +317,26 @@ def test_geodesics_shows_what_lcnlib_computes(stage):
             *lcn.geodesic(net, w, a, 1.0)]
     got = numbers(words(page))
     assert np.allclose(got, want, atol=6e-3) and np.allclose(got[5:], want[5:], atol=6e-4)
+
+
+def test_basins_shows_what_lcnlib_computes(stage):
+    page = stage("basins")
+    drag(page, page.get_by_role("slider", name="target", exact=True), 62, -45)
+    drag(page, page.get_by_role("slider", name="directions of the start, δ = 0"), -30, 20)
+    s = state_of(page)
+    loss = drawn_critical.basins_loss(s["target"])
+    c = lcn.critical_points(drawn_critical.NET, loss)
+    heights, index = c.loss[c.real].real, c.index[c.real]
+    text = words(page).replace("w₁, w₂", "")
+    head, tail = text.split("The flow that starts")
+    want = [*loss.target, len(index), 6, *heights[index == 0], *heights[index == 1]]
+    assert len(index) == 6, "dragged to where all six are real"
+    assert np.allclose(numbers(head)[:6], want[:6], atol=6e-3)
+    assert np.allclose(numbers(head)[6:], want[6:], atol=6e-4)
+    ends = [int(drawn_critical.ends(s["target"], s["start"], s["size"], delta)[0]) + 1
+            for delta in (-3, 0, 3)]
+    got = numbers(tail)[2:]
+    assert got[::2] == ends if len(set(ends)) > 1 else got[0] == ends[0]
 
 
 def test_map_shows_what_lcnlib_computes(stage):
