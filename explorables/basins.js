@@ -105,9 +105,9 @@ function least({ loss, zero }) {
   const g = lcn.times(-1, loss.gradient([0, 0, 0, 0]));
   return Array.from({ length: 91 }, (_, i) => {
     const w = [Math.cos(2 * i / HALF), Math.sin(2 * i / HALF)];
-    const T = [[1, 0], [0, 1]].map(u => lcn.end_to_end(net, [u, w])), y = T.map(t => lcn.dot(t, g));
-    const G = T.map(p => T.map(q => lcn.dot(p, WEIGHT.map(row => lcn.dot(row, q)))));
-    return [2 * i, 1 - lcn.dot(y, lcn.solve(G, y)) / 2 / zero];
+    const T = [[1, 0], [0, 1]].map(u => lcn.end_to_end(net, [u, w])), [x, y] = T.map(t => lcn.dot(t, g));
+    const [a, b, , d] = T.flatMap(p => T.map(q => p.reduce((s, c, i) => c ? s + c * lcn.dot(WEIGHT[i], q) : s, 0)));
+    return [2 * i, 1 - (d * x * x - 2 * b * x * y + a * y * y) / (a * d - b * b) / 2 / zero];
   });
 }
 

@@ -50,11 +50,15 @@ function build(stage) {
       arrows.legend([{ words: "w₁", role: "layer 1", width: 4 }, { words: "w₂", role: "layer 2", width: 4 }]);
     });
     top.frame(() => {
-      const r = Math.abs(height(v)), goal = Math.abs(state.level), round = [[1, 0], [0, 1]];
-      top.line("disc", lcn.ellipse(round, [0, 0], r), { role: "metric", fill: "metric", width: 2, opacity: 0.35, closed: true });
-      top.line("rim", lcn.ellipse(round, [0, 0], r), { width: 1.5 });
+      const r = Math.abs(height(v)), goal = Math.abs(state.level);
+      top.circles("disc", [0, 0], [r], { role: "metric", fill: "metric", width: 2, opacity: 0.35 });
+      top.circles("rim", [0, 0], [r], { width: 1.5 });
       if (r > 0.9) top.text("none", [0, 0], "not expressible", { anchor: "middle" });
-      top.line("goal", lcn.ellipse(round, [0, 0], goal), { role: "target", width: 1, dash: "3 3" });
+      top.circles("goal", [0, 0], [goal], { role: "target", width: 1, dash: "3 3" });
+      w.forEach((x, k) => { // each filter is a tangent of the circle, where v would be if both were like it
+        const s = height(v) / lcn.dot(x, x), c = above(lcn.times(s, lcn.multiply(x, x))), t = [-c[1], c[0]];
+        top.line(`tangent${k}`, [lcn.plus(c, t, 9), lcn.plus(c, t, -9)], { role: `layer ${k + 1}`, width: 1.2, dash: k ? "8 4" : "" });
+      });
       top.line("way", flow.end_to_end.map(above), { ...mine, width: 1.5 });
       top.line("walked", flow.end_to_end.slice(0, i + 1).map(above), { role: mine.role, width: 4 });
       const other = lcn.rescale(net, [w[1], w[0]], [delta]);

@@ -1,7 +1,7 @@
 // Shortest ways in the metric of δ: shot from a point, seen in the plane of filters and on the surface.
 import * as lcn from "./lcn.js";
-import { look, number, vector } from "./stage.js";
-import { surface, view, weightAxes } from "./surface.js";
+import { camera, look, number, vector } from "./stage.js";
+import { FROM, surface, weightAxes } from "./surface.js";
 
 const net = lcn.LCN([2, 1]), N = 90, LONG = 3;
 
@@ -31,6 +31,7 @@ function build(stage) {
     return { start, tip: lcn.plus(s.tip, lcn.plus(start, s.start, -1)).map(x => +x.toFixed(3)) };
   } });
   plane.handle({ key: "tip", name: "tip of the arrow", shape: "small", role: "target" });
+  space.turns({ key: "view", rest: [-2.7, -1.5], first: FROM });
   stage.slider({ key: "delta", label: "δ", min: -3, max: 3, step: 0.1, text: d => number(d, 1), from: d => +d.toFixed(1) });
   stage.check({ key: "fan", label: "a fan of them" });
   return state => {
@@ -40,7 +41,7 @@ function build(stage) {
       const size = Math.sqrt(lcn.inner(net, w, a, a));
       return lcn.ellipse(K, [0, 0], size, 25).slice(1).map(b => shoot(start, b, delta));
     }) : [];
-    const point = x => view([...x[0], x[1][0]]);
+    const see = camera(...state.view), point = x => see([...x[0], x[1][0]]);
     plane.frame(() => {
       plane.dot("zero", [0, 0], { fill: "paper", r: 6 });
       plane.text("zeroname", [0, 0], "zero", { dx: 9, dy: 14 });
@@ -51,8 +52,9 @@ function build(stage) {
       plane.arrow("arrow", start, tip, { role: "target", width: 3 });
     });
     space.frame(() => {
-      space.line("surface", stage.memo("surface", delta, () => surface(delta)), { role: "metric", width: 0.7 });
-      weightAxes(space);
+      space.line("surface", stage.memo("surface", [delta, state.view], () => surface(delta, see)), { role: "metric", width: 0.7 });
+      weightAxes(space, see);
+      space.text("turn", [-2.4, -1.9], "drag: turn and tilt", { dy: 5 });
       fan.forEach((f, i) => space.line(`fan${i}`, f.filters.map(point), { role: "metric", width: 1.2 }));
       space.line("way", way.filters.map(point), { role: mine.role, width: 4 });
       space.dot("start", point(w), { r: 5, fill: "currentColor" });
@@ -72,4 +74,4 @@ function words(state, stage) {
 }
 
 export const geodesics = { title: "Shoot a geodesic", build, words,
-  defaults: { start: [1.4, -0.6], tip: [0.9, 0.1], delta: 0, fan: false } };
+  defaults: { start: [1.4, -0.6], tip: [0.9, 0.1], delta: 0, fan: false, view: FROM } };

@@ -421,7 +421,11 @@ function explicit(f, y, k0, h) {
     }
     k.push(f(z));
   }
-  const error = z.map((_, i) => h * E.reduce((s, e, j) => s + e * k[j][i], 0));
+  const error = Array(n);
+  for (let i = 0; i < n; i++) {
+    error[i] = 0;
+    for (let j = 0; j < 7; j++) error[i] += h * E[j] * k[j][i];
+  }
   const moved = norm(plus(z, before, -1));
   const stiff = moved > 0 ? h * norm(plus(k[6], k[5], -1)) / moved : 0;
   return { z, k: k[6], error, stiff };
@@ -562,7 +566,10 @@ export function fall({ target, weight }, [[a, b], [c, d]], places, path = null) 
   let k1 = f(a, b, c, d), step = 0.02, place = null;
   for (let n = 0; n < 3000; n++) {
     const at = direction([c, d]), before = loss;
-    if (path) path.push([direction([a, b]), at, loss]);
+    if (path) { // near the bottom many steps change nothing that can be seen
+      const here = [direction([a, b]), at, loss], last = path[path.length - 1];
+      if (!last || here.some((x, i) => Math.abs(x - last[i]) > 0.03)) path.push(here);
+    }
     place = places.find(p => p.inside(at)) || places[0];
     if (path ? Math.hypot(...k1) < 2e-3 : loss < place.rim) break;
     const k2 = f(a + step / 2 * k1[0], b + step / 2 * k1[1], c + step / 2 * k1[2], d + step / 2 * k1[3]);
@@ -572,7 +579,7 @@ export function fall({ target, weight }, [[a, b], [c, d]], places, path = null) 
     const w = [a + move(0), b + move(1), c + move(2), d + move(3)], k4 = f(...w);
     let e = 0;
     for (let i = 0; i < 4; i++) e = Math.max(e, Math.abs(-5 * k1[i] / 72 + k2[i] / 12 + k3[i] / 9 - k4[i] / 8));
-    e *= step / ((path ? 5e-5 : 2e-3) * Math.hypot(...w));
+    e *= step / ((path ? 5e-4 : 2e-3) * Math.hypot(...w));
     if (e <= 1) { [a, b, c, d] = w; k1 = k4; } else loss = before;
     step *= Math.min(4, Math.max(0.25, 0.9 / Math.cbrt(e + 1e-9)));
   }

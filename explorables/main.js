@@ -6,10 +6,11 @@ import { comb } from "./comb.js";
 import { geodesics } from "./geodesics.js";
 import { hyperbolas } from "./hyperbolas.js";
 import { map } from "./map.js";
+import { painting } from "./painting.js";
 import { plane } from "./plane.js";
 import { polynomials } from "./polynomials.js";
 
-export const PICTURES = { basins, bounce, comb, geodesics, hyperbolas, map, plane, polynomials };
+export const PICTURES = { basins, bounce, comb, geodesics, hyperbolas, map, painting, plane, polynomials };
 
 // In the address: name!key=value!key=value, values as JSON without quotes.
 function readAddress(name, defaults) {

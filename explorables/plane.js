@@ -3,7 +3,7 @@ import * as lcn from "./lcn.js";
 import { look, number, vector } from "./stage.js";
 import { surface, view, weightAxes } from "./surface.js";
 
-const net = lcn.LCN([2, 1]), TIMES = Array.from({ length: 91 }, (_, i) => 6 * (i / 90) ** 2);
+const net = lcn.LCN([2, 1]), TIMES = Array.from({ length: 61 }, (_, i) => 6 * (i / 60) ** 2);
 const WAYS = [-3, 0, 3], DISC = 0.2;
 
 function run({ start, target }, delta, t, rtol) {
@@ -42,8 +42,7 @@ function build(stage) {
     const walked = [...way.end_to_end.slice(0, passed), at.v];
     outside.frame(() => {
       const r0 = Math.max(0.3, lcn.norm(lcn.plus(start, target, -1)));
-      for (let i = 1; i <= 4; i++)
-        outside.line(`level${i}`, lcn.ellipse([[1, 0], [0, 1]], target, r0 * i / 4), { width: 1, opacity: 0.25 });
+      outside.circles("levels", target, [r0 / 4, r0 / 2, 3 * r0 / 4, r0], { width: 1, opacity: 0.25 });
       if (state.rulers) {
         const grid = [];
         for (let x = -1.75; x < 3; x += 0.75) for (let y = -1.35; y < 2.4; y += 0.75) {

@@ -68,7 +68,7 @@ function build(stage) {
     });
     plane.frame(() => {
       plane.line("axes", [[-2.6, 0], [2.6, 0], [NaN, 0], [0, -2], [0, 2]], { width: 1, opacity: 0.5 });
-      plane.line("circle", lcn.ellipse([[1, 0], [0, 1]]), { width: 1, opacity: 0.5 });
+      plane.circles("circle", [0, 0], [1], { width: 1, opacity: 0.5 });
       lcn.roots(state.first).forEach((z, i) => plane.dot(`p${i}`, z, { role: "layer 1", r: 7 }));
       spread(state.second, s).forEach((z, i) => plane.dot(`q${i}`, z, { role: "layer 2", fill: "paper", width: 3, r: 6 }));
       plane.legend([{ words: "layer 1", role: "layer 1", width: 5 }, { words: "layer 2", role: "layer 2", width: 5 }]);

@@ -22,11 +22,13 @@ export const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 const CSS = `
 .lcn-touch { --lcn-paper: var(--pst-color-background, var(--jp-layout-color0, #fff)); position: relative; font-size: 1rem; line-height: 1.4; }
 .lcn-panels { display: flex; flex-wrap: wrap; gap: 4px 12px; }
+.lcn-panel, .lcn-touch .lcn-caption { contain: layout style; }
 .lcn-panel { position: relative; flex: 1 1 280px; min-width: 0; margin: 0; }
 .lcn-panel > canvas { position: absolute; image-rendering: pixelated; }
 .lcn-panel > svg { position: relative; display: block; width: 100%; overflow: hidden; font: 13px/1 system-ui, sans-serif; fill: none; stroke-linejoin: round; stroke-linecap: round; }
 .lcn-panel text { fill: currentColor; stroke: var(--lcn-paper); stroke-width: 3px; paint-order: stroke; }
-.lcn-handle { position: absolute; left: -22px; top: -22px; width: 44px; height: 44px; border-radius: 50%; cursor: grab; touch-action: none; user-select: none; -webkit-user-select: none; }
+.lcn-handle { position: absolute; left: -22px; top: -22px; width: 44px; height: 44px; border-radius: 50%; cursor: grab; will-change: transform; touch-action: none; user-select: none; -webkit-user-select: none; }
+.lcn-cell { border-radius: 4px; cursor: ns-resize; }
 .lcn-handle svg { display: block; width: 44px; height: 44px; pointer-events: none; }
 .lcn-handle:active { cursor: grabbing; }
 .lcn-handle:focus { outline: none; }
@@ -54,6 +56,16 @@ function make(tag, attributes = {}, parent = null, text = null) {
   if (parent) parent.append(e);
   return e;
 }
+
+// What has not changed is not written again: the page would lay it out anew.
+function put(e, key, value) {
+  const was = e.put ||= {};
+  if (was[key] === value) return;
+  was[key] = value;
+  if (key === "text") e.textContent = value;
+  else e.setAttribute(key, value);
+}
+const round = x => Math.round(10 * x) / 10;
 
 export const STAR = r => Array.from({ length: 10 }, (_, i) => {
   const a = Math.PI * (i / 5 - 0.5), s = i % 2 ? 0.45 * r : r;
@@ -140,7 +152,7 @@ class Panel {
     let d = "", pen = "M";
     for (const [x, y] of points) {
       if (!(Math.abs(x) < 1e6 && Math.abs(y) < 1e6)) { pen = "M"; continue; }
-      d += `${pen}${this.px(x).toFixed(1)} ${this.py(y).toFixed(1)}`;
+      d += pen + round(this.px(x)) + " " + round(this.py(y));
       pen = "L";
     }
     return d + (closed ? "Z" : "");
@@ -150,40 +162,48 @@ class Panel {
   line(name, points, style = {}) {
     const e = this.part(name, "path", style);
     if (e.points === points && e.size === this.size) return;
-    e.setAttribute("d", this.path(points, style.closed));
+    put(e, "d", this.path(points, style.closed));
     e.points = points;
     e.size = this.size;
   }
 
   dots(name, points, { r = 4, ...style }) {
     const e = this.part(name, "path", { width: 1.5, ...style });
-    e.setAttribute("d", points.map(([x, y]) => `M${(this.px(x) - r).toFixed(1)} ${this.py(y).toFixed(1)}` +
-      `a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`).join(""));
+    put(e, "d", points.map(p => this.ring(p, r)).join(""));
+  }
+
+  ring([x, y], r) {
+    return `M${round(this.px(x) - r)} ${round(this.py(y))}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
+  }
+
+  // Circles around one point in the units of the plane.
+  circles(name, centre, radii, style = {}) {
+    put(this.part(name, "path", style), "d", radii.map(r => this.ring(centre, round(r * this.unit))).join(""));
   }
 
   dot(name, [x, y], style = {}) {
     const e = this.part(name, "circle", { width: 1.5, fill: style.role, ...style });
-    e.setAttribute("cx", this.px(x).toFixed(1));
-    e.setAttribute("cy", this.py(y).toFixed(1));
-    e.setAttribute("r", style.r || 5);
+    put(e, "cx", round(this.px(x)));
+    put(e, "cy", round(this.py(y)));
+    put(e, "r", style.r || 5);
   }
 
   text(name, [x, y], words, { dx = 0, dy = 0, anchor = "start" } = {}) {
     const e = this.part(name, "text");
-    e.setAttribute("x", (this.px(x) + dx).toFixed(1));
-    e.setAttribute("y", (this.py(y) + dy).toFixed(1));
-    e.setAttribute("text-anchor", anchor);
-    if (e.textContent !== words) e.textContent = words;
+    put(e, "x", round(this.px(x) + dx));
+    put(e, "y", round(this.py(y) + dy));
+    put(e, "text-anchor", anchor);
+    put(e, "text", words);
   }
 
   arrow(name, from, to, style = {}) {
     const a = [this.px(from[0]), this.py(from[1])], b = [this.px(to[0]), this.py(to[1])];
     const long = Math.hypot(b[0] - a[0], b[1] - a[1]), e = this.part(name, "path", style);
-    if (!(long > 1)) return e.setAttribute("d", "");
+    if (!(long > 1)) return put(e, "d", "");
     const u = [(b[0] - a[0]) / long, (b[1] - a[1]) / long], s = Math.min(9, long / 2);
-    const wing = q => `${(b[0] - s * (u[0] + q * u[1])).toFixed(1)} ${(b[1] - s * (u[1] - q * u[0])).toFixed(1)}`;
-    const tip = b.map(x => x.toFixed(1)).join(" ");
-    e.setAttribute("d", `M${a.map(x => x.toFixed(1)).join(" ")}L${tip}M${wing(0.5)}L${tip}L${wing(-0.5)}`);
+    const wing = q => `${round(b[0] - s * (u[0] + q * u[1]))} ${round(b[1] - s * (u[1] - q * u[0]))}`;
+    const tip = b.map(round).join(" ");
+    put(e, "d", `M${a.map(round).join(" ")}L${tip}M${wing(0.5)}L${tip}L${wing(-0.5)}`);
   }
 
   // Names of lines, from the upper right corner down.
@@ -192,25 +212,30 @@ class Panel {
     entries.forEach(({ words, ...style }, i) => {
       const py = this.py(y) + 12 + 18 * i, px = this.px(x);
       this.text(`legend${i}`, [x, y], words, { anchor: "end", dx: -34, dy: 16 + 18 * i });
-      this.part(`legendline${i}`, "path", style).setAttribute("d", `M${px - 28} ${py}h26`);
+      put(this.part(`legendline${i}`, "path", style), "d", `M${px - 28} ${py}h26`);
     });
   }
 
   // A table of n × m cells behind the drawing, first row at the top; `alpha` gives how much ink each
-  // cell holds, from 0 to 1. The very table of the last frame need not be drawn again.
-  raster(table, n, m, alpha = x => x) {
+  // cell holds, from 0 to 1; without it the table holds greys. The very table of the last frame need not be drawn again.
+  raster(table, n, m, alpha) {
     if (!this.canvas) {
       this.canvas = make("canvas", { "aria-hidden": "true" });
       this.box.prepend(this.canvas);
       this.placeCanvas();
     }
-    const ink = getComputedStyle(this.box).color;
+    const ink = this.stage.ink;
     if (this.table === table && this.dye === ink) return;
     Object.assign(this, { table, dye: ink });
     Object.assign(this.canvas, { width: m, height: n });
     const pen = this.canvas.getContext("2d"), image = pen.createImageData(m, n);
-    const [r, g, b] = ink.match(/[\d.]+/g);
-    for (let i = 0; i < n * m; i++) image.data.set([r, g, b, 255 * clamp(alpha(table[i]), 0, 1)], 4 * i);
+    const [r, g, b] = ink.match(/[\d.]+/g).map(Number), dots = image.data;
+    for (let i = 0; i < n * m; i++) {
+      dots[4 * i] = alpha ? r : 255 * table[i];
+      dots[4 * i + 1] = alpha ? g : 255 * table[i];
+      dots[4 * i + 2] = alpha ? b : 255 * table[i];
+      dots[4 * i + 3] = alpha ? 255 * alpha(table[i]) : 255;
+    }
     pen.putImageData(image, 0, 0);
   }
 
@@ -249,6 +274,69 @@ class Panel {
       this.svg.addEventListener(end, () => { if (down) this.stage.rest(); down = false; });
   }
 
+  // A square of n × n cells. Dragging a cell up raises its value, down lowers it; so do the keys, and
+  // left and right go from cell to cell, of which one is in the order of Tab.
+  cells({ n, low, high, name, get, set }) {
+    const { stage } = this, all = [];
+    for (let k = 0; k < n * n; k++) {
+      const i = Math.floor(k / n), j = k % n;
+      const e = make("div", { class: "lcn-handle lcn-cell", role: "slider", tabindex: k ? -1 : 0, "aria-label": name(i, j), "aria-orientation": "vertical",
+        "aria-valuemin": low, "aria-valuemax": high, "aria-describedby": stage.hint.id }, this.box);
+      const to = x => stage.change(set(i, j, clamp(Math.round(100 * x) / 100, low, high), stage.state));
+      let grip = null;
+      e.addEventListener("pointerdown", event => {
+        grip = event.pageY / 60 + get(stage.state)[i][j];
+        try { e.setPointerCapture(event.pointerId); } catch { /* a made-up pointer of a test */ }
+        event.preventDefault();
+        e.focus({ preventScroll: true });
+      });
+      e.addEventListener("pointermove", event => { if (grip !== null) to(grip - event.pageY / 60); });
+      for (const end of ["pointerup", "pointercancel"])
+        e.addEventListener(end, () => { if (grip !== null) stage.rest(); grip = null; });
+      e.addEventListener("focus", () => all.forEach(f => f.setAttribute("tabindex", f === e ? 0 : -1)));
+      e.addEventListener("keydown", event => {
+        if (event.ctrlKey || event.altKey || event.metaKey) return;
+        const by = { ArrowUp: 0.05, ArrowDown: -0.05, PageUp: 0.5, PageDown: -0.5 }[event.key];
+        const side = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        if (!by && !side) return;
+        event.preventDefault();
+        if (side && !event.shiftKey) all[(k + side + n * n) % (n * n)].focus();
+        if (!by) return;
+        to(get(stage.state)[i][j] + by * (event.shiftKey ? 10 : 1));
+        stage.rest();
+      });
+      stage.handles.push(() => {
+        const value = get(stage.state)[i][j];
+        put(e, "style", `transform: translate(${round(this.px(j + 0.5))}px, ${round(this.py(n - i - 0.5))}px)`);
+        put(e, "aria-valuenow", value);
+        put(e, "aria-valuetext", number(value));
+      });
+      all.push(e);
+    }
+  }
+
+  // Space is turned and tilted by dragging the panel, or by a knob, which serves the keyboard too; `rest`
+  // is the knob's place where it is seen from `first`, [azimuth, elevation].
+  turns({ key, rest, first }) {
+    const show = ([a, e]) => ({ [key]: [Math.round(a + 3600) % 360, Math.round(clamp(e, 0, 90))] });
+    let grip = null;
+    this.svg.style.touchAction = "pan-y";
+    this.svg.style.cursor = "move";
+    this.svg.addEventListener("pointerdown", event => {
+      grip = [event.pageX, event.pageY, ...this.stage.state[key]];
+      try { this.svg.setPointerCapture(event.pointerId); } catch { /* a made-up pointer of a test */ }
+    });
+    this.svg.addEventListener("pointermove", event => {
+      if (grip) this.stage.change(show([grip[2] - 0.5 * (event.pageX - grip[0]), grip[3] + 0.5 * (event.pageY - grip[1])]));
+    });
+    for (const end of ["pointerup", "pointercancel"])
+      this.svg.addEventListener(end, () => { if (grip) this.stage.rest(); grip = null; });
+    const less = a => (a - first[0] + 540) % 360 - 180; // from half a turn back to half a turn on
+    this.handle({ name: "viewpoint", shape: "small", role: "metric", say: (_, s) => `from ${s[key][0]} degrees, ${s[key][1]} degrees up`,
+      get: s => [rest[0] + less(s[key][0]) / 90, rest[1] + (s[key][1] - first[1]) / 90],
+      set: p => show([first[0] + 90 * (p[0] - rest[0]), first[1] + 90 * (p[1] - rest[1])]) });
+  }
+
   // A point that the reader drags. `get` and `set` go between the state and the panel's plane.
   handle({ key, name, shape = "circle", role = null, get, set, say = p => vector(p), only = "xy" }) {
     const { stage } = this, e = make("div", { class: "lcn-handle", role: "slider", tabindex: 0,
@@ -273,16 +361,15 @@ class Panel {
     const place = p => [clamp(p[0], ...this.x), clamp(p[1], ...this.y)];
     let grip = null;
     e.addEventListener("pointerdown", event => {
-      const box = this.svg.getBoundingClientRect(), p = place(get(stage.state));
-      grip = [event.clientX - box.left - this.px(p[0]), event.clientY - box.top - this.py(p[1])];
+      const p = place(get(stage.state)); // the page may scroll while a finger is down
+      grip = [event.pageX - this.px(p[0]), event.pageY - this.py(p[1])];
       try { e.setPointerCapture(event.pointerId); } catch { /* a made-up pointer of a test */ }
       event.preventDefault();
       e.focus({ preventScroll: true });
     });
     e.addEventListener("pointermove", event => {
       if (!grip) return;
-      const box = this.svg.getBoundingClientRect();
-      move(this.back(event.clientX - box.left - grip[0], event.clientY - box.top - grip[1]));
+      move(this.back(event.pageX - grip[0], event.pageY - grip[1]));
     });
     const drop = () => { if (grip) stage.rest(); grip = null; };
     e.addEventListener("pointerup", drop);
@@ -300,12 +387,11 @@ class Panel {
     });
     stage.handles.push(() => {
       const p = get(stage.state), hidden = !p;
-      e.style.display = hidden ? "none" : "";
-      if (hidden) return;
+      if (hidden) return put(e, "style", "display: none");
       const [x, y] = place(p);
-      e.style.transform = `translate(${this.px(x).toFixed(1)}px, ${this.py(y).toFixed(1)}px)`;
-      e.setAttribute("aria-valuenow", p[only === "y" ? 1 : 0].toFixed(3));
-      e.setAttribute("aria-valuetext", say(p, stage.state));
+      put(e, "style", `transform: translate(${round(this.px(x))}px, ${round(this.py(y))}px)`);
+      put(e, "aria-valuenow", p[only === "y" ? 1 : 0].toFixed(3));
+      put(e, "aria-valuetext", say(p, stage.state));
     });
     return e;
   }
@@ -335,6 +421,7 @@ export class Stage {
     const reset = make("button", { type: "button" }, last, "Reset");
     reset.addEventListener("click", () => { this.stop(); this.change({ ...this.first }); this.rest(); });
     model.listen(patch => this.change(patch, true));
+    new MutationObserver(() => { if (this.width) this.draw(); }).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     new ResizeObserver(() => this.resize()).observe(host);
     this.resize();
   }
@@ -360,10 +447,11 @@ export class Stage {
   }
 
   draw() {
+    if (this.all.some(p => p.canvas) || !this.ink) this.ink = getComputedStyle(this.host).color;
     this.paint(this.state);
     this.handles.forEach(f => f());
     this.controls.forEach(f => f());
-    this.caption.textContent = this.picture.words(this.state, this);
+    put(this.caption, "text", this.picture.words(this.state, this));
   }
 
   // Where a drag ends: words for those who listen, and the address shows what is seen.
@@ -406,7 +494,7 @@ export class Stage {
 
   goOn() {
     this.working = 0;
-    const end = performance.now() + 5;
+    const end = performance.now() + 4;
     let news = false;
     for (const job of this.jobs.values()) {
       while (job.running && performance.now() < end) {
@@ -431,8 +519,8 @@ export class Stage {
     this.controls.push(() => {
       const value = this.state[key], words = text(value);
       if (document.activeElement !== input || from(+input.value) !== value) input.value = to(value);
-      shown.textContent = words;
-      input.setAttribute("aria-valuetext", words);
+      put(shown, "text", words);
+      put(input, "aria-valuetext", words);
     });
     return input;
   }

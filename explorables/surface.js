@@ -2,13 +2,14 @@
 import * as lcn from "./lcn.js";
 import { camera } from "./stage.js";
 
-export const view = camera(218, 30);
+export const FROM = [218, 30];
+export const view = camera(...FROM);
 
 // A piece of the surface w2² - |w1|² = δ: rays and rings; below w2 = 0 too when the surface goes on.
-export function surface(delta) {
+export function surface(delta, see = view) {
   const lines = [], low = Math.sqrt(Math.max(-delta, 0)), top = 2.8, turn = 2 * Math.PI;
   const height = r => Math.sqrt(Math.max(r * r + delta, 0));
-  const at = (r, a, sign = 1) => view([r * Math.cos(a), r * Math.sin(a), sign * height(r)]);
+  const at = (r, a, sign = 1) => see([r * Math.cos(a), r * Math.sin(a), sign * height(r)]);
   for (let i = 0; i < 16; i++) {
     const ray = Array.from({ length: 13 }, (_, j) => at(low + (top - low) * (j / 12) ** 2, turn * i / 16));
     lines.push(...ray, [NaN, 0]);
@@ -27,10 +28,11 @@ export function surface(delta) {
   return lines;
 }
 
-export function weightAxes(panel) {
+export function weightAxes(panel, see = view) {
   [[3, 0, 0], [0, 3, 0], [0, 0, 3.2]].forEach((end, i) => {
-    panel.line(`axis${i}`, [view([0, 0, 0]), view(end)], { width: 1 });
-    panel.text(`axisname${i}`, view(lcn.times(1.08, end)), ["w₁, first", "w₁, second", "w₂"][i],
-      { anchor: ["end", "start", "middle"][i], dy: i < 2 ? 12 : 0 });
+    panel.line(`axis${i}`, [see([0, 0, 0]), see(end)], { width: 1 });
+    const tip = see(lcn.times(1.08, end));
+    panel.text(`axisname${i}`, tip, ["w₁, first", "w₁, second", "w₂"][i],
+      { anchor: tip[0] < -0.5 ? "start" : tip[0] > 0.5 ? "end" : "middle", dy: i < 2 ? 12 : 0 });
   });
 }

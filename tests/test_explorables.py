@@ -1,6 +1,7 @@
 """The arithmetic of pictures that a reader drags is lcnlib's: 500 random cases of everything."""
 
 import gzip
+import itertools
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from bs4 import BeautifulSoup
 
 import lcnlib as lcn
 from lcnlib import display
-from lcnlib.display import modules
+from lcnlib.display import drawn_images, modules
 from lcnlib.display.drawn_critical import WEIGHT, basins_loss
 from lcnlib.display.pictures import PICTURES
 
@@ -23,12 +24,15 @@ import vendor
 CASES, RTOL = 500, 1e-10
 SMALL = [((2, 1), 1), ((2, 2), 1), ((2, 2), 2), ((3, 2), 2), ((3, 2, 2), 2), ((2, 3, 2), (2, 1, 3))]
 RUN = """
-import { lcn, stage, main } from %s;
+import { lcn, stage, main, painting, photograph } from %s;
 let text = "";
 for await (const piece of process.stdin) text += piece;
 const out = JSON.parse(text).map(([name, shapes, strides, args]) => {
   const net = shapes && lcn.LCN(shapes, strides);
   if (name === "roles") return stage.ROLES;
+  if (name === "painting") return painting.product(...args);
+  if (name === "photograph") return [...photograph.photograph];
+  if (name === "look") return stage.look(...args);
   if (name === "defaults")
     return Object.fromEntries(Object.entries(main.PICTURES).map(([k, p]) => [k, p.defaults]));
   if (name.startsWith("loss.")) {
@@ -308,6 +312,14 @@ def test_basins(node):
         assert (gaps.argmin(axis=1) != node(cases)).sum() <= 1
 
 
+def test_painting(node):
+    rng = np.random.default_rng(6)
+    pairs = rng.standard_normal((20, 2, 3, 3))
+    agree(node([("painting", None, [*pair]) for pair in pairs]),
+          [lcn.end_to_end(drawn_images.NET, pair) for pair in pairs])
+    assert np.allclose(node([("photograph", None, [])])[0], drawn_images.photograph().ravel())
+
+
 def test_counts_of_kernels(node):
     rng = np.random.default_rng(3)
     cases, want, groups = [], [], []
@@ -401,3 +413,59 @@ def test_without_anywidget_the_script_comes_along(monkeypatch):
     monkeypatch.delenv("LCN_BOOK_STATIC", raising=False)
     monkeypatch.setitem(sys.modules, "anywidget", None)
     assert "<script>(function ()" in display.touch("plane").html
+
+
+# What eyes without one kind of cones see, of linear light (Machado, Oliveira and Fernandes, 2009).
+EYES = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+               [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+               [0.004733, 0.691367, 0.303900]],
+    "all": np.eye(3),
+}
+GREY = np.array([0.2126, 0.7152, 0.0722])
+LAYERS, SIGNS = ["layer 1", "layer 2"], ["δ < 0", "δ = 0", "δ > 0"]
+THEMES = {"light": ("#1b1b1b", "#ffffff"), "dark": ("#ced6dd", "#14181e")}
+
+
+def light(color):
+    c = np.array([int(color[i:i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """CIE L*a*b*, in which a distance of two or three is just seen side by side."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], GREY, [0.0193, 0.1192, 0.9505]])
+    x = to_xyz @ np.clip(rgb, 0, 1)
+    x = x / to_xyz.sum(axis=1)
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("eyes", EYES)
+def test_roles_that_meet_in_a_panel_are_told_apart_by_every_eye(eyes, theme):
+    ink, paper = THEMES[theme]
+    colors = {k: c for k, c in display.ROLES.items() if k != "v"} | {"ink": ink, "paper": paper}
+    seen = {k: lab(np.array(EYES[eyes]) @ light(c)) for k, c in colors.items()}
+    found = {}
+    for own in (LAYERS, SIGNS):
+        pairs = itertools.combinations([*own, "target", "metric", "ink", "paper"], 2)
+        found |= {(a, b): np.linalg.norm(seen[a] - seen[b]) for a, b in pairs}
+    nearest = min(found, key=found.get)
+    print(f"{theme}, {eyes}: nearest {nearest}, {found[nearest]:.1f}")
+    assert found[nearest] > 8
+
+
+def test_in_grey_print_lines_differ_by_dashes_and_everything_from_the_paper(node):
+    # Grey alone cannot tell the roles apart: dashes, shapes and words do.
+    styles = [display.look(d)["linestyle"] for d in (-1, 0, 1)]
+    assert len(set(styles)) == 3
+    dashes = node([("look", None, [d]) for d in (-1, 0, 1)])
+    assert len({d["dash"] for d in dashes}) == 3
+    for ink, paper in THEMES.values():
+        for color in [c for k, c in display.ROLES.items() if k != "v"] + [ink]:
+            a, b = sorted([GREY @ light(color), GREY @ light(paper)])
+            assert (b + 0.05) / (a + 0.05) >= 3

@@ -154,6 +154,11 @@ def draw_bounce(first, second, target, level, time):
     arrows.set(xlim=(-2, 2), ylim=(-2, 2), aspect="equal", xlabel="entry 0", ylabel="entry 1")
     top.plot(*ellipse(np.eye(2), size=abs(v[i, 0] + v[i, 2])).T, color=INK, lw=1)
     top.fill(*ellipse(np.eye(2), size=abs(v[i, 0] + v[i, 2])).T, color=ROLES["metric"], alpha=0.35)
+    for w, role, dashes in zip(flow.filters, ("layer 1", "layer 2"), ("-", "--")):
+        square = np.convolve(w[i], w[i]) * (v[i, 0] + v[i, 2]) / (w[i] @ w[i])
+        x, y = square[1], square[2] - square[0]
+        top.plot([x - 9 * y, x + 9 * y], [y + 9 * x, y - 9 * x], color=ROLES[role], lw=1.2,
+                 ls=dashes)
     top.plot(v[:, 1], v[:, 2] - v[:, 0], color=color, lw=1.5)
     top.plot(v[: i + 1, 1], v[: i + 1, 2] - v[: i + 1, 0], color=color, lw=4)
     top.plot(*target, "*", color=ROLES["target"], ms=17)

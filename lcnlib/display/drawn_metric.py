@@ -25,7 +25,7 @@ def shoot(start, velocity, delta):
     return lcn.geodesic_filters(PLANE, w, velocity, s), end
 
 
-def draw_geodesics(start, tip, delta, fan):
+def draw_geodesics(start, tip, delta, fan, view):
     start, a = np.array(start), np.subtract(tip, start)
     w = lcn.lift(PLANE, start, [delta])
     kernel = lcn.ntk(PLANE, w)
@@ -52,11 +52,11 @@ def draw_geodesics(start, tip, delta, fan):
     space.set_axis_off()
     space.set_title("in space", y=1.04)
     space.set_box_aspect((1, 1, 1), zoom=1.12)
-    space.view_init(30, 218)
+    space.view_init(*view[::-1])
     return fig
 
 
-def alt_geodesics(start, tip, delta, fan):
+def alt_geodesics(start, tip, delta, fan, view):
     a = np.subtract(tip, start)
     path, end = shoot(start, a, delta)
     speed = lcn.inner(PLANE, lcn.lift(PLANE, start, [delta]), a, a) ** 0.5

@@ -13,7 +13,7 @@ __all__ = ["module", "script"]
 HERE = Path(__file__).resolve().parent
 # In a wheel inside the package, in a checkout beside lcnlib.
 FOLDERS = (HERE / "explorables", HERE.parents[1] / "explorables")
-FIRST = ["lcn.js", "stage.js", "surface.js"]
+FIRST = ["lcn.js", "stage.js", "surface.js", "photograph.js"]
 LAST = "main.js"
 IMPORT = re.compile(r"""^import (\* as )?(\{[^}]*\}|\w+) from "\./(\w+)\.js";\n""", re.M)
 EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.M)
@@ -51,6 +51,7 @@ def _joined():
 def module():
     """One ES module, whose default export is an anywidget; it also names its parts."""
     return (_joined() + "export const lcn = file_lcn, stage = file_stage, main = file_main;\n"
+            "export const painting = file_painting, photograph = file_photograph;\n"
             "export default { render: file_main.render };\n")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from . import drawn_critical as critical
 from . import drawn_filters as filters
 from . import drawn_flows as flows
+from . import drawn_images as images
 from . import drawn_metric as metric
 
 __all__ = ["PICTURES", "Picture"]
@@ -23,6 +24,8 @@ class Picture:
 PICTURES = {
     "basins": Picture({"target": [1.0, 1.0], "start": [120.0, 110.0], "size": 1.0},
                       critical.draw_basins, critical.alt_basins),
+    "painting": Picture({"first": images.BLUR, "second": images.EDGE},
+                        images.draw_painting, images.alt_painting),
     "plane": Picture({"start": [2.2, -0.5], "target": [-0.7, 1.4], "delta": -3.0, "time": 0.4,
                       "rulers": False}, flows.draw_plane, flows.alt_plane),
     "polynomials": Picture({"first": [2.0, 1.0, -1.0], "second": [1.0, 1.0], "stride": 2.0,
@@ -34,7 +37,8 @@ PICTURES = {
                        "level": 1.0, "time": 0.5}, flows.draw_bounce, flows.alt_bounce),
     "comb": Picture({"v": [2.0, 1.0, 1.0, 1.0, -1.0], "delta": -4.0},
                     filters.draw_comb, filters.alt_comb),
-    "geodesics": Picture({"start": [1.4, -0.6], "tip": [0.9, 0.1], "delta": 0.0, "fan": False},
+    "geodesics": Picture({"start": [1.4, -0.6], "tip": [0.9, 0.1], "delta": 0.0, "fan": False,
+                          "view": [218.0, 30.0]},
                          metric.draw_geodesics, metric.alt_geodesics),
     "map": Picture({"layers": 2.0, "shapes": [[3.0, 1.0], [2.0, 1.0], [2.0, 1.0]],
                     "strides": [2.0, 2.0, 1.0], "balanced": False},

@@ -8,7 +8,7 @@ import pytest
 from test_pages import AXE, RULES
 
 import lcnlib as lcn
-from lcnlib.display import drawn_critical, modules
+from lcnlib.display import drawn_critical, drawn_images, modules
 from lcnlib.display.pictures import PICTURES
 
 PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">
@@ -337,6 +337,29 @@ def test_basins_shows_what_lcnlib_computes(stage):
             for delta in (-3, 0, 3)]
     got = numbers(tail)[2:]
     assert got[::2] == ends if len(set(ends)) > 1 else got[0] == ends[0]
+
+
+def test_painting_shows_what_lcnlib_computes(stage):
+    page = stage("painting")
+    cell = page.get_by_role("slider", name="layer 1, row 2, column 3")
+    drag(page, cell, 0, -48)
+    cell.focus()
+    page.keyboard.press("ArrowRight")  # to the first cell of the next row
+    page.keyboard.press("ArrowUp")
+    before = state_of(page)
+    assert np.isclose(before["first"][1][2], 0.125 + 0.8, atol=0.02)
+    assert np.isclose(before["first"][2][0], 0.05)
+    net, w = drawn_images.NET, [np.array(before[k]) for k in ("first", "second")]
+    v = lcn.end_to_end(net, w)
+    want = [lcn.invariants(net, w)[0], 25, v.sum(), v.flat[np.abs(v).argmax()]]
+    assert np.allclose(numbers(words(page))[:4], want, atol=6e-4)
+    page.get_by_role("button", name="Exchange the layers").click()
+    after = [np.array(state_of(page)[k]) for k in ("first", "second")]
+    assert np.allclose(lcn.end_to_end(net, after), v, atol=1e-4)
+    assert np.allclose(lcn.invariants(net, after), lcn.invariants(net, w), atol=1e-4)
+    assert "another kernel" in words(page)
+    kernels = [lcn.ntk(net, x) for x in (w, after)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 1e-2
 
 
 def test_map_shows_what_lcnlib_computes(stage):
