@@ -30,7 +30,7 @@ function build(stage) {
         const teeth = [];
         for (let i = from; i < 5; i += 2) teeth.push([i, 2.6 + from * 0.6], [i, 2.3 + from * 0.6], [i, 2.6 + from * 0.6]);
         bars.line(name, teeth, { role, width: 3 });
-        bars.text(`name${name}`, [4.55, 2.6 + from * 0.6], name, { anchor: "end", dy: 4 });
+        bars.text(`name${name}`, [2.05 + from / 2, 2.6 + from * 0.6], name, { dy: from ? -5 : 14 });
       }
       if (!exact) v.forEach((x, i) => bars.line(`near${i}`, [[i - 0.25, x], [i + 0.25, x]], { role: "target", width: 4 }));
       if (!exact) bars.text("nearest", [4.6, -2.7], "purple: the nearest point of M", { anchor: "end" });

@@ -27,7 +27,7 @@ function hyperbola(delta) { // w2² - w1² = delta, both branches
 
 function build(stage) {
   const plane = stage.panel({ label: "The plane of the two weights", x: [-2.5, 2.5], y: [-2.5, 2.5], xlabel: "w₁", ylabel: "w₂" });
-  const drift = stage.panel({ label: "The invariant δ over time", x: [0, TIME], y: [-4, 4], equal: false, ratio: 0.8, xlabel: "time", ylabel: "δ", tall: 300 });
+  const drift = stage.panel({ label: "The invariant δ over time", x: [0, TIME], y: [-6.5, 6.5], equal: false, ratio: 0.8, xlabel: "time", ylabel: "δ", tall: 300 });
   plane.handle({ key: "start", name: "start of the weights" });
   stage.slider({ key: "step", label: "step size", min: -2, max: 0, step: 0.02, to: Math.log10, from: p => +(10 ** p).toPrecision(3), text: x => number(x, 3) });
   stage.slider({ key: "target", label: "target", min: -2, max: 2, step: 0.1, text: x => number(x, 1), from: x => +x.toFixed(1) });

@@ -110,7 +110,7 @@ def draw_hyperbolas(start, target, step):
     ax.set(xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
     drift.plot(flow.t, flow.invariants[:, 0], color=look(delta)["color"], lw=4, label="flow")
     drift.plot(step * np.arange(len(path)), np.diff(path**2, axis=1), label="descent", **style)
-    drift.set(xlabel="time", ylabel="$\\delta$", ylim=(-4, 4))
+    drift.set(xlabel="time", ylabel="$\\delta$", ylim=(-6.5, 6.5))
     drift.legend()
     return fig
 
