@@ -124,5 +124,6 @@ def test_on_a_kink_every_slope_keeps_the_invariants(slope):
     da, db = -error @ np.maximum(hidden, 0), -a[:, None] * ((active * error[:, None]).T @ x)
     assert np.abs(a * da - (b * db).sum(axis=1)).max() < 1e-14
     # The kernel of the point with itself, where only the second neuron's part is in question.
-    weights = [(x[0] @ x[0]) * ((s * a) @ (s * a)) for s in (active[0], active[0] * (hidden[0] > 0))]
-    assert abs(weights[0] - weights[1]) == pytest.approx(slope**2 * a[1] ** 2 * (x[0] @ x[0]))
+    with_it, without = active[0] * a, active[0] * a * (hidden[0] > 0)
+    more = (x[0] @ x[0]) * (with_it @ with_it - without @ without)
+    assert more == pytest.approx(slope**2 * a[1] ** 2 * (x[0] @ x[0]))
