@@ -47,12 +47,12 @@ function build(stage) {
       shapes.forEach((k, i) => {
         table(`layer${i}`, k, { role: ["layer 1", "layer 2", null][i], width: 2.5 }, 1);
         if (i < shapes.length - 1) {
-          panel.text(`sign${i}`, [x, 5], state.strides[i] > 1 ? `∗ x^${state.strides[i]}` : "∗", { dy: 5 });
-          x += state.strides[i] > 1 ? 2.6 : 1.4;
+          panel.text(`sign${i}`, [x, 5], ["∗", "∗ x²", "∗ x³"][state.strides[i] - 1], { dy: 5 });
+          x += state.strides[i] > 1 ? Math.max(2.6, 34 / panel.unit) : Math.max(1.4, 16 / panel.unit);
         }
       });
       panel.text("equals", [x, 5], "=", { dy: 5 });
-      x += 1.2;
+      x += Math.max(1.2, 16 / panel.unit);
       const cell = Math.min(1, 8 / product[0], (29.5 - x) / product[1]);
       table("product", product, { width: 1.5 }, cell);
       const arc = (name, group, words, role) => {
