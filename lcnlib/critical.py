@@ -9,6 +9,7 @@ import numpy as np
 
 from ._algebra.homotopy import CriticalSystem, start_points, track
 from ._algebra.newton import distinct
+from ._algebra.tolerances import DEFINITE, REAL, REAL_PRODUCT
 from ._core.checks import as_net
 from .errors import InputError, LCNError
 
@@ -16,8 +17,6 @@ __all__ = ["CriticalPoints", "critical_points", "ed_degree"]
 
 # More paths than this take minutes.
 MAX_PATHS = 2000
-# A critical point is real when its imaginary part is below this fraction of its size.
-REAL = 1e-8
 # A path that stops beyond this size (targets have size one) was on its way to infinity.
 FAR = 1e3
 
@@ -235,7 +234,7 @@ def _normalised(net, loss):
         raise InputError("loss: expected a non-zero target; with target 0 only v = 0 is critical")
     a = np.eye(target.size) if weight is None else weight
     eigenvalues = np.linalg.eigvalsh(a)
-    if eigenvalues[0] <= 1e-12 * eigenvalues[-1]:
+    if eigenvalues[0] <= DEFINITE * eigenvalues[-1]:
         raise InputError(
             "loss: expected a positive definite weight, got eigenvalues from "
             f"{eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}; its critical points need not be "
@@ -251,14 +250,16 @@ def _record(net, system, w, a, b, loss, scale, degree, far):
     for i in np.flatnonzero(real):
         x = _real_filters(system, w[i], v[i])
         # A real v that only complex filters produce is no point of M.
-        real[i] = np.linalg.norm(system.mu(x[None])[0] - v[i]) <= 1e-6 * np.linalg.norm(v[i])
+        error = np.linalg.norm(system.mu(x[None])[0] - v[i])
+        real[i] = error <= REAL_PRODUCT * np.linalg.norm(v[i])
         w[i] = x if real[i] else w[i]
     for _ in range(2):
-        w[real] = w[real] + system.step(w[real], a, b)
+        w[real] = (w[real] + system.step(w[real], a, b)).real
     w = system.balance(w)
     step = np.linalg.norm(system.step(w, a, b), axis=1) / np.linalg.norm(w, axis=1)
     v = np.zeros((len(w), loss.target.size), complex)
     v[:, system.reached] = system.mu(w) * scale**net.depth
+    v[real] = v[real].real
     rest = v - loss.target.reshape(-1)
     v = v.reshape(len(w), *net.end_to_end_shape)
     weight = np.eye(loss.target.size) if loss.weight is None else loss.weight
@@ -295,7 +296,7 @@ def _real_filters(system, w, v):
     new = np.concatenate(xs)
     product = system.mu(new[None])[0]
     if (product @ v).real < 0:
-        new[: system.sizes[0]] *= -1
+        new[system.parts[0]] *= -1
     return new
 
 

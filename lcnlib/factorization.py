@@ -8,25 +8,12 @@ import numpy as np
 from ._algebra.newton import directions, distinct, polish
 from ._algebra.polyphase import components
 from ._algebra.splitting import split
+from ._algebra.tolerances import EXACT, MERGE, NEAR, RTOL, RTOL_SINGLE, SIGN
 from ._core.checks import as_end_to_end, as_real, check_fraction
 from .errors import InputError, ZeroFilterError
 
 __all__ = ["factorizations", "polyphase"]
 
-# Relative distance from M that counts as none, by default: far above rounding, in double precision
-# and in single, where v is off by 1e-7.
-RTOL, RTOL_SINGLE = 1e-10, 1e-5
-# A multiplicity counts when v is this near to having it, relative.
-MERGE = 2e-14
-# Next to an answer that is exact up to rounding, others have to be exact to this, too: else they
-# are points beside a multiple root, where v hardly moves.
-EXACT = 1e-12
-# A candidate whose product is off by more than this (or the square root of rtol) is a wrong one:
-# Gauss-Newton would carry it to a point beside a multiple root.  Right ones are off by rounding.
-NEAR = 0.03
-# Entries below this, relative to the largest of the filter, do not decide its sign: at a multiple
-# root, where filters are known to the square root of rounding, they may be zero.
-SIGN = 1e-8
 # Coefficients that change by less than this power of two from one to the next need no balance;
 # leaving them as they are keeps the last digit of v.
 STEEP = 3

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from ._core.checks import as_end_to_end, as_real
+from ._algebra.tolerances import IN_M
+from ._core.checks import as_end_to_end
 from ._core.plan import plan
 from .critical import critical_points, ed_degree
 from .errors import InputError
@@ -19,8 +20,6 @@ STARTS = 8
 PRECISION = 1e-15
 # With at most so many critical points all of them are found, and compared with the best start.
 CERTIFY = 64
-# Half the squared relative distance below which v is in M, up to rounding.
-EXACT = 1e-28
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,8 @@ def project(net, v, weight=None, seed=0):
     v = as_end_to_end(net, v)
     p = plan(net)
     starts = p.pack(random_filters(net, seed, STARTS * net.depth))
-    root = _root(net, weight)
+    weight = QuadraticLoss(np.zeros(net.end_to_end_shape), weight).weight  # checked there
+    root = _root(weight)
     batch, size = v.shape[: v.ndim - net.ndim], int(np.prod(net.end_to_end_shape))
     found = [_project_one(net, x, root, weight, starts) for x in v.reshape(-1, size)]
     theta, distance, certified = map(np.array, zip(*found))
@@ -97,22 +97,16 @@ def project(net, v, weight=None, seed=0):
     return Projection(product, filters, distance.reshape(batch), certified.reshape(batch))
 
 
-def _root(net, weight):
+def _root(weight):
     """R with R^T R = weight, or None."""
     if weight is None:
         return None
-    n = int(np.prod(net.end_to_end_shape))
-    weight = as_real(weight, "weight")
-    if weight.shape != (n, n):
-        raise InputError(f"weight: expected shape {(n, n)}, got {weight.shape}")
     try:
-        if not np.allclose(weight, weight.T, rtol=1e-10, atol=0):
-            raise np.linalg.LinAlgError
         return np.linalg.cholesky(weight).T
     except np.linalg.LinAlgError:
         raise InputError(
-            "weight: expected a symmetric positive definite matrix, got another; symmetrise it, "
-            "or add a small multiple of the identity"
+            "weight: expected a symmetric positive definite matrix, got one with an eigenvalue "
+            "near zero; add a small multiple of the identity"
         ) from None
 
 
@@ -138,10 +132,10 @@ def _project_one(net, v, root, weight, starts):
                                             gtol=PRECISION, max_nfev=400)
         if best is None or done.cost < best.cost * (1 - 1e-9):
             best, from_critical = done, len(critical) > 0 and any(start is c for c in critical)
-        if best.cost < EXACT:
+        if best.cost < IN_M:
             break  # v is in M
     # A start that ends lower than every critical point says that one was missed.
-    certified = best.cost < EXACT or (complete and from_critical)
+    certified = best.cost < IN_M or (complete and from_critical)
     theta = _balanced(net, best.x)
     size = scale ** (1 / net.depth)
     return theta * size, float(np.sqrt(2 * best.cost)) * scale, bool(certified)

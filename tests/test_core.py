@@ -1,10 +1,25 @@
-"""The one test that looks inside: numbers that no public function returns."""
+"""The one test that looks inside: numbers and parts that no public function returns.
+
+Of the flows: velocities, Hessians, steps.  Of the algebra: a factor, a multiplicity, a degree, a
+radius, a number of paths, which the public answers hide and may get right by luck.
+"""
+
+from functools import reduce
+from itertools import product
 
 import numpy as np
 import pytest
 
 import lcnlib as lcn
 from lcnlib import LCN, QuadraticLoss
+from lcnlib._algebra.homotopy import start_points
+from lcnlib._algebra.newton import directions, isolation
+from lcnlib._algebra.polynomials import divide, multiply, upsample
+from lcnlib._algebra.polyphase import split_first
+from lcnlib._algebra.roots import real_factors
+from lcnlib._algebra.several_variables import factor_candidates
+from lcnlib._algebra.splitting import distributions
+from lcnlib._algebra.tolerances import MERGE
 from lcnlib._core.collocation import StepTooSmall, collocate
 from lcnlib._core.hessian import QuadraticFlow
 from lcnlib._core.quadrature import cumulative, panel_edges
@@ -72,3 +87,135 @@ def test_quadrature_reaches_rounding():
     found = cumulative(lambda z: 1 / np.cosh(z)[..., None], edges)[:, 0]
     exact = 2 * (np.arctan(np.exp(edges)) - np.arctan(np.exp(-4.0)))
     assert np.abs(found - exact).max() < 1e-15 * len(edges)
+
+
+@pytest.mark.parametrize("excess", range(4))
+def test_exchange_degree(excess):
+    """split_first finds u and g of v = u(x) g(x^2) whatever part of g the layer had."""
+    rng = np.random.default_rng(excess)
+    u, g = rng.standard_normal(4), rng.standard_normal(6)
+    v = np.convolve(u, upsample(g, (2,)))
+    ((u1, g1, e),) = split_first(v, (4 + 2 * excess,), (2,), 1e-14)
+    assert e == (excess,) and u1.shape == u.shape and g1.shape == g.shape
+    assert np.abs(np.outer(u1, g1) - np.outer(u, g)).max() < 1e-12
+
+
+def test_division_where_the_usual_grid_points_are_roots():
+    u = [np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([[1.0, 0.0], [0.0, -1.0]])]
+    g = np.random.default_rng(0).standard_normal((3, 4))
+    parts = [multiply(x, g) for x in u]
+    assert np.abs(divide(parts, u, (3, 4)) - g).max() < 1e-12
+
+
+def test_distributions_by_brute_force():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        d = int(rng.integers(1, 3))
+        degrees = [tuple(map(int, rng.integers(0, 3, d))) for _ in range(rng.integers(1, 5))]
+        degrees = [x for x in degrees if any(x)] or [(1,) * d]
+        mult = [int(m) for m in rng.integers(1, 4, len(degrees))]
+        total = sum(m * np.array(x) for m, x in zip(mult, degrees))
+        first = np.array([rng.integers(0, t + 1) for t in total])
+        rooms = [tuple(first.tolist()), tuple((total - first).tolist())]
+        want = {
+            ((*c,), tuple(m - x for m, x in zip(mult, c)))
+            for c in product(*(range(m + 1) for m in mult))
+            if (sum(x * np.array(y) for x, y in zip(c, degrees)) == first).all()
+        }
+        count, ways = distributions(degrees, mult, rooms)
+        assert count == len(want) and set(ways) == want
+        assert distributions(degrees, mult, rooms, limit=count - 1) == (count, None)
+        assert len(distributions(degrees, mult, rooms, limit=count)[1]) == count
+
+
+def test_real_roots_and_multiplicities():
+    p = reduce(np.convolve, [[-1, 1]] * 4 + [[1, 0, 1]] * 3 + [[2, 1], [0, 1], [1, 0], [1, 0]])
+    found = {(tuple((f / np.abs(f).max()).round(6)), m) for f, m in real_factors(p, MERGE)}
+    sizes = sorted((len(f), m) for f, m in found)
+    assert sizes == [(2, 1), (2, 1), (2, 2), (2, 4), (3, 3)]
+    again = reduce(np.convolve, [f for f, m in real_factors(p, MERGE) for _ in range(m)])
+    c = again @ p / (again @ again)
+    assert np.abs(c * again - p).max() < 1e-13 * np.abs(p).max()
+
+
+def test_several_multiple_roots():
+    """Multiplicities up to five of roots 0.4 apart, whose clusters are 0.006 wide."""
+    rng = np.random.default_rng(0)
+    cases = 0
+    while cases < 60:
+        roots, mult = np.sort(rng.uniform(-2, 2, 3)), rng.integers(1, 6, 3)
+        if np.diff(roots).min() < 0.4:
+            continue
+        cases += 1
+        p = reduce(np.convolve, [[-x, 1] for x, m in zip(roots, mult) for _ in range(m)])
+        found = sorted((-f[0] / f[1], m) for f, m in real_factors(p, MERGE))
+        assert [m for _, m in found] == mult.tolist()
+        # With its multiplicity held fixed a root is conditioned like 1e3 here.
+        assert np.abs([x for x, _ in found] - roots).max() < 1e-11
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [[(3, 3)], [(5, 4)], [(3, 3), (2, 4)], [(2, 2)] * 4, [(2, 2, 2)], [(2, 3, 2), (2, 2, 1)],
+     [(2, 2, 1), (1, 2, 2), (2, 1, 2)]],
+)  # fmt: skip
+def test_irreducible_factors_of_random_products(shapes):
+    """Generic polynomials with two long axes are irreducible: as many factors as layers."""
+    rng = np.random.default_rng(7)
+    factors = [rng.standard_normal(s) for s in shapes]
+    p = reduce(multiply, factors)
+    (found,) = factor_candidates(p, MERGE)
+    assert sorted(f.shape for f, _ in found) == sorted(shapes)
+    assert all(m == 1 for _, m in found)
+    for f, _ in found:
+        f = f / np.linalg.norm(f)
+        near = [abs(np.vdot(f, q)) / np.linalg.norm(q) for q in factors if q.shape == f.shape]
+        assert max(near) > 1 - 1e-9
+
+
+def test_complex_pairs_of_curves_stay_together():
+    pair = np.array([[0.0, 0, 2], [0, 2, 0], [5, 0, 0]])  # 5x^2 + 2xy + 2y^2, definite
+    other = np.array([[1.0, 2], [3, -1]])
+    for p, sizes in [(pair, [(3, 3)]), (multiply(pair, other), [(2, 2), (3, 3)])]:
+        (found,) = factor_candidates(p, MERGE)
+        assert sorted(f.shape for f, _ in found) == sizes
+
+
+@pytest.mark.parametrize(
+    ("net", "degree"),
+    [
+        (LCN((2, 2), 2), 6),
+        (LCN((3, 2), 2), 10),  # a projection of the Segre cone, with a self-crossing
+        (LCN((2, 3), 2), 10),  # the Segre cone itself
+        (LCN((3, 3), 2), 39),
+        (LCN((2, 2, 2), 2), 34),
+        (LCN([(2, 1), (2, 2)], 2), 14),
+        (LCN((4,)), 1),
+        (LCN((3, 1), 1), 1),
+    ],
+    ids=str,
+)
+def test_monodromy_finds_exactly_the_ed_degree(net, degree):
+    """Further loops find no further point: the count does not rest on the formula."""
+    _, w = start_points(net, 10**6, np.random.default_rng(1), patience=2)
+    assert len(w) == degree
+
+
+def test_no_factorisation_within_the_isolation_radius():
+    """A radius larger than proven would show in `lift` only for a rare guess."""
+    rng = np.random.default_rng(0)
+    tight = 0.0
+    for net in (LCN((2, 2)), LCN((3, 3)), LCN((3, 2, 2)), LCN([(2, 2), (2, 2)])):
+        for _ in range(10):
+            v = lcn.end_to_end(net, lcn.random_filters(net, rng))
+            found = lcn.factorizations(net, v)
+            for i, f in enumerate(found):
+                radius = isolation(directions(net, v, f))
+                for j, g in enumerate(found):
+                    distance = np.sqrt(sum(
+                        min(np.sum((a - b) ** 2), np.sum((a + b) ** 2)) for a, b in zip(f, g)
+                    ))
+                    if i != j:
+                        assert distance > radius
+                        tight = max(tight, radius / distance)
+    assert tight > 0.02  # the bound says something

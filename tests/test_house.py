@@ -1,6 +1,7 @@
 """The rules of the house: imports go down, and what is private stays where it is."""
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,15 @@ def test_no_circles():
 def test_no_private_name_crosses():
     for here, target, names in imports():
         assert not [n for n in names if n.startswith("_")], (here, target, names)
+
+
+def test_tests_and_benchmarks_look_inside_in_one_file_each():
+    """Behaviour is tested, not the engine: an engine can be exchanged."""
+    for folder, only in (("tests", "test_core.py"), ("benchmarks", "rows.py")):
+        paths = (Path(__file__).parents[1] / folder).rglob("*.py")
+        inside = {p.name for p in paths if re.search(
+            r"^\s*(from|import) lcnlib(\.\w+)*\._", p.read_text(encoding="utf-8"), re.M)}
+        assert inside == {only}
 
 
 class Once:

@@ -86,7 +86,7 @@ def test_zero_lists_and_views():
 
 
 @pytest.mark.parametrize(("weight", "words"), [
-    (np.eye(3), r"weight: expected shape \(4, 4\), got \(3, 3\)"),
+    (np.eye(3), r"weight: expected shape \(4, 4\), .* got \(3, 3\)"),
     (np.diag([1.0, 1, 1, 0]), "weight: expected a symmetric positive definite"),
 ])
 def test_bad_weights(weight, words):

@@ -7,10 +7,12 @@ space Z of scaling directions, so that the bordered matrix [[M, conj Z], [Z^*, 0
 invertible and every step moves at right angles to Z.
 """
 
+from functools import reduce
 from math import prod
 
 import numpy as np
 
+from .._core.plan import cofactor_values, pair_values, plan
 from .newton import distinct
 
 # A corrector may move a point by this fraction of its size at first ...
@@ -33,62 +35,44 @@ class CriticalSystem:
     """
 
     def __init__(self, net):
-        self.sizes = [prod(k) for k in net.filter_shapes]
-        self.depth = net.depth
-        self.n = net.n_parameters
-        self.cuts = np.cumsum(self.sizes)[:-1]
-        # entry[j_1, ..., j_H] = position in v of the monomial w_1[j_1] ... w_H[j_H].
-        position = 0
-        for k, s in zip(net.filter_shapes, net.cumulative_strides):
-            grid = np.stack(np.unravel_index(np.arange(prod(k)), k)) * np.array(s)[:, None]
-            flat = np.ravel_multi_index(tuple(grid), net.end_to_end_shape)
-            position = np.add.outer(position, flat)
-        # Only those entries of v count that some monomial meets; the others are always zero.
-        self.reached, place = np.unique(position, return_inverse=True)
+        p = plan(net)
+        self.depth, self.n, self.parts = net.depth, net.n_parameters, p.parts
+        # Only those entries of v count that can be other than zero.
+        self.reached = np.arange(prod(p.shape)) if p.support is None else np.flatnonzero(p.support)
         self.k = len(self.reached)
-        self.entry = np.zeros((position.size, self.k))
-        self.entry[np.arange(position.size), place.ravel()] = 1
+        # Values at all roots of unity of a grid; row m of `powers` has those of x^m.
+        exponents, shape = _without_gaps(net)
+        n = prod(shape)
+        powers = np.fft.fftn(np.eye(n).reshape(n, *shape), axes=range(1, net.ndim + 1))
+        powers = powers.reshape(n, n)
+        rows = [np.ravel_multi_index(tuple(e), shape) for e in exponents]
+        self.evaluation = [powers[row] for row in rows]
+        self.interpolation = powers.conj()[:, np.unique(reduce(np.add.outer, rows))] / n
 
     def split(self, w):
-        return np.split(w, self.cuts, axis=-1)
+        return [w[..., part] for part in self.parts]
+
+    def values(self, w):
+        """Values of the layers, shape (H, N, points)."""
+        return np.stack([x @ e for x, e in zip(self.split(w), self.evaluation)])
 
     def mu(self, w):
         """End-to-end filters, shape (N, k)."""
-        out = np.ones((len(w), 1))
-        for x in self.split(w):
-            out = _outer(out, x)
-        return out @ self.entry
+        return self.values(w).prod(axis=0) @ self.interpolation
 
     def jacobian(self, w):
         """dmu, shape (N, k, n_parameters)."""
-        xs, n = self.split(w), len(w)
-        after = [np.ones((n, 1))]  # products of the filters behind, the last layer first
-        for x in xs[:0:-1]:
-            after.append(_outer(x, after[-1]))
-        out, start, before = np.empty((n, self.k, self.n), complex), 0, np.ones((n, 1))
-        for x, size, rest in zip(xs, self.sizes, after[::-1]):
-            part = before @ self.entry.reshape(before.shape[1], -1)
-            part = part.reshape(n, size, rest.shape[1], self.k)
-            out[:, :, start : start + size] = np.einsum("njqk,nq->nkj", part, rest)
-            before = _outer(before, x)
-            start += size
-        return out
+        rows = [c[:, None] * e for c, e in zip(cofactor_values(self.values(w)), self.evaluation)]
+        return (np.concatenate(rows, axis=1) @ self.interpolation).swapaxes(1, 2)
 
     def hessian_term(self, w, g):
         """The derivative of dmu^T g for constant g, shape (N, n_parameters, n_parameters)."""
-        xs = self.split(w)
-        tensor = (g @ self.entry.T).reshape(len(w), *self.sizes)
         out = np.zeros((len(w), self.n, self.n), complex)
-        edges = [0, *self.cuts, self.n]
-        for i in range(self.depth):
-            for j in range(i + 1, self.depth):
-                block = tensor  # the last layers first, so that axes keep their numbers
-                for m in sorted(set(range(self.depth)) - {i, j}, reverse=True):
-                    block = np.matmul(np.moveaxis(block, m + 1, -1),
-                                      xs[m].reshape(len(w), *(1,) * (block.ndim - 3), -1, 1))
-                    block = block[..., 0]
-                out[:, edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = block
-                out[:, edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = block.swapaxes(1, 2)
+        g = g @ self.interpolation.T
+        for (i, j), rest in pair_values(self.values(w)):
+            block = (rest * g)[:, None] * self.evaluation[i] @ self.evaluation[j].T
+            out[:, self.parts[i], self.parts[j]] = block
+            out[:, self.parts[j], self.parts[i]] = block.swapaxes(1, 2)
         return out
 
     def bordered(self, w, a, b):
@@ -100,10 +84,8 @@ class CriticalSystem:
         n, extra = self.n, self.depth - 1
         out = np.zeros((len(w), n + extra, n + extra), complex)
         out[:, :n, :n] = m
-        edges = [0, *self.cuts, n]
         for i in range(extra):
-            for j, sign in ((i, 1), (i + 1, -1)):
-                part = slice(edges[j], edges[j + 1])
+            for part, sign in ((self.parts[i], 1), (self.parts[i + 1], -1)):
                 out[:, part, n + i] = sign * w[:, part].conj()
                 out[:, n + i, part] = sign * w[:, part].conj()
         return f, out, jac
@@ -128,9 +110,24 @@ class CriticalSystem:
         return np.concatenate([x * (mean / norms[:, i])[:, None] for i, x in enumerate(xs)], axis=1)
 
 
-def _outer(x, y):
-    """Products of all entries, row by row, shape (N, p q)."""
-    return (x[:, :, None] * y[:, None, :]).reshape(len(x), x.shape[1] * y.shape[1])
+def _without_gaps(net):
+    """Exponents of the layers' entries, (D, |k_i|) each, and the shape of the product.
+
+    Where a stride is larger than the product of the layers before, products meet as they do when
+    it is as large; a grid with fewer points then does.
+    """
+    strides, shape = [], []
+    for axis in range(net.ndim):
+        size, base, unit, column = 1, 1, 1, []
+        for k, s in zip(net.filter_shapes, net.cumulative_strides):
+            if s[axis] // base * unit > size:
+                base, unit = s[axis], size
+            column.append(s[axis] // base * unit)
+            size += (k[axis] - 1) * column[-1]
+        strides.append(column)
+        shape.append(size)
+    return [np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
+            for k, s in zip(net.filter_shapes, zip(*strides))], tuple(shape)
 
 
 def track(system, w, start, stop, care=1.0):

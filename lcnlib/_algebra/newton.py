@@ -9,13 +9,8 @@ import numpy as np
 import scipy
 
 from .._core.plan import plan
+from .tolerances import RANK, ROUNDING, SAME
 
-# Relative residuals below this are rounding: nothing is left to gain but a last step.
-ROUNDING = 1e-13
-# Answers that differ by less than this, relative, are one answer, found twice.
-SAME = 1e-7
-# Singular values below this, relative, are directions in which v does not move at all.
-RANK = 1e-13
 # Above this many entries the Jacobian is not formed: its products with vectors are.
 DENSE_ENTRIES = 1 << 22
 

@@ -13,15 +13,7 @@ from operator import add
 import numpy as np
 
 from .polynomials import check_size, convolution_matrix, divide
-
-
-def rank_tolerances(tol):
-    """Relative singular values that may count as zero when coefficients are good to `tol`.
-
-    Several, because a degree or a nullity that is wrong by rounding must not hide the right
-    one; what a wrong one leads to is discarded by its residual.
-    """
-    return (1e-12, max(1e-7, 100 * tol))
+from .tolerances import rank_tolerances
 
 
 def components(v, strides):

@@ -12,11 +12,7 @@ single roots are not (Z. Zeng, Computing multiple roots of inexact polynomials, 
 
 import numpy as np
 
-# Outer coefficients below this, relative to the largest, are roots at zero or infinity.
-NEGLIGIBLE = 1e-15
-# Clusters wider than the first are not tried, nor those whose contraction, before
-# Gauss-Newton, moves p by more than the second.
-WIDEST, ROUGH = 0.1, 1e-4
+from .tolerances import OUTER_COEFFICIENT, RANK, ROUGH, WIDEST
 
 
 def real_factors(p, merge):
@@ -65,7 +61,7 @@ def real_factors(p, merge):
 
 def _projective_roots(p):
     """All roots, shape (n - 1, 2), conjugate pairs side by side."""
-    kept = np.flatnonzero(np.abs(p) > NEGLIGIBLE * np.abs(p).max())
+    kept = np.flatnonzero(np.abs(p) > OUTER_COEFFICIENT * np.abs(p).max())
     low, high = kept[0], kept[-1]
     z = np.roots(p[low : high + 1][::-1])
     real, upper = z[z.imag == 0], z[z.imag > 0]
@@ -149,7 +145,7 @@ def _refined(p, factors, steps=6):
             for i in range(len(f)):
                 block[i : i + len(rest), i] = c * m * rest
             blocks.append(block)
-        step = np.linalg.lstsq(np.concatenate(blocks, axis=1), p - c * q, rcond=1e-13)[0]
+        step = np.linalg.lstsq(np.concatenate(blocks, axis=1), p - c * q, rcond=RANK)[0]
         trial, start = [], 0
         for f, m in factors:
             moved = f + step[start : start + len(f)]

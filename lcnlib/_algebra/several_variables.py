@@ -15,13 +15,10 @@ import numpy as np
 import scipy
 
 from .polynomials import check_size, convolution_matrix, multiply
-from .polyphase import common_factor, rank_tolerances
+from .polyphase import common_factor
 from .roots import real_factors
+from .tolerances import OUTER_SLAB, REMAINDER, SEPARATION, rank_tolerances
 
-# A slab of outer coefficients below this, relative, is a factor x_a or one at infinity.
-NEGLIGIBLE = 1e-12
-# An m-fold root splits by eps^(1/m) on the projective line: up to m = 7 less than this.
-SEPARATION = 0.01
 # Random lines tried for a well-conditioned one.
 LINES = 6
 
@@ -60,7 +57,7 @@ def _strip(p):
     for a in range(p.ndim):
         for side, entries in ((0, (0.0, 1.0)), (-1, (1.0, 0.0))):
             count = 0
-            while np.linalg.norm(p.take(side, axis=a)) <= NEGLIGIBLE and p.shape[a] > 1:
+            while np.linalg.norm(p.take(side, axis=a)) <= OUTER_SLAB and p.shape[a] > 1:
                 p = np.delete(p, side, axis=a)
                 count += 1
             if count:
@@ -118,7 +115,7 @@ def _multiplicities(factors, repeated):
             matrix = convolution_matrix(f, shape)
             q, *_ = np.linalg.lstsq(matrix, repeated.reshape(-1), rcond=None)
             error = np.linalg.norm(matrix @ q - repeated.reshape(-1))
-            if error > 1e-5 * np.linalg.norm(repeated):
+            if error > REMAINDER * np.linalg.norm(repeated):
                 break
             repeated, m = q.reshape(shape), m + 1
         out.append((f, m))

@@ -6,11 +6,9 @@ and its block of the layers i and j samples one correlation: of grad l with the 
 other layers, at the lags S_i a + S_j b.
 """
 
-from itertools import combinations
-
 import numpy as np
 
-from .plan import cofactor_values, plan
+from .plan import cofactor_values, pair_values, plan
 
 # Arrays of this many complex values stay in a core's own cache.
 CHUNK = 1 << 13
@@ -68,29 +66,14 @@ class QuadraticFlow:
         j = p.jacobian(theta)
         out = j.transpose(0, 2, 1) @ (j if a is None else a @ j)
         w = p.spectra(theta)
-        depth = len(w)
-        if depth == 1:
+        if len(w) == 1:
             return out
-        c = cofactor_values(w)
-        g = self._slope(c[-1] * w[-1])
-        # prefix[i]: product of the layers before i; suffix[j]: of those after j.
-        one = np.ones_like(w[0])
-        prefix, suffix = [one], [one]
-        for i in range(depth - 1):
-            prefix.append(prefix[-1] * w[i])
-            suffix.append(suffix[-1] * w[depth - 1 - i])
-        suffix.reverse()
-        values = []
-        for i in range(depth):
-            left = prefix[i]
-            for k in range(i + 1, depth):
-                values.append(np.conjugate(left * suffix[k]) * g)
-                if k + 1 < depth:
-                    left = left * w[k]
+        g = self._slope(w.prod(axis=0))
+        layers, values = zip(*((ij, np.conjugate(rest) * g) for ij, rest in pair_values(w)))
         b, m = g.shape
         u = p.coefficients(np.stack(values).reshape(-1, m)).reshape(len(values), b, -1)
-        for n, (i, k) in enumerate(combinations(range(depth), 2)):
-            block = u[n][:, p.lags[i, k]]
-            out[:, p.parts[i], p.parts[k]] += block
-            out[:, p.parts[k], p.parts[i]] += block.transpose(0, 2, 1)
+        for (i, j), row in zip(layers, u):
+            block = row[:, p.lags[i, j]]
+            out[:, p.parts[i], p.parts[j]] += block
+            out[:, p.parts[j], p.parts[i]] += block.transpose(0, 2, 1)
         return out

@@ -53,6 +53,20 @@ def cofactor_values(w):
     return c
 
 
+def pair_values(w):
+    """(i, j), and the values of the product of all other factors, for each pair of layers."""
+    suffix = [np.ones_like(w[0])]  # of the layers after j, the last j first
+    for x in w[:1:-1]:
+        suffix.append(suffix[-1] * x)
+    before = suffix[0]
+    for i in range(len(w) - 1):
+        between = before
+        for j in range(i + 1, len(w)):
+            yield (i, j), between * suffix[len(w) - 1 - j]
+            between = between * w[j]
+        before = before * w[i]
+
+
 def _support(size, terms):
     """Which of `size` exponents the product of the 1 + x^s + ... + x^(s(k-1)) contains."""
     mask = np.zeros(size, dtype=bool)

@@ -10,8 +10,9 @@ from numbers import Real
 
 from . import modules
 from .figures import themed_svg
+from .frames import svg
 from .pictures import PICTURES
-from .widgets import Page, _svg
+from .widgets import Page
 
 __all__ = ["touch"]
 
@@ -82,7 +83,7 @@ def _page(name, state, caption):
     picture = PICTURES[name]
     count = next(_numbers)
     still, alt = io.BytesIO(), picture.alt(**state)
-    drawn = themed_svg(_svg(picture.draw(**state), False, {}, still), alt, f"{count}")
+    drawn = themed_svg(svg(picture.draw(**state), False, {}, still), alt, f"{count}")
     legend = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
     data = html.escape(json.dumps(state))
     return Page(f'<figure class="lcn-touching"><div class="lcn-touch" id="{name}-{count}" '

@@ -1,110 +1,21 @@
-"""Figures and widgets of the book: `use_style`, `bare_axes` and `explore`.
+"""`explore`: a picture with one to three handles, with and without a kernel.
 
-Nothing else in the project knows ipywidgets.  This module needs matplotlib, and `explore` needs
-ipywidgets (the extra ``book``); ``import lcnlib`` needs neither.
+Nothing else in the project but `controls` knows ipywidgets.  Drawing needs matplotlib, and
+`explore` needs ipywidgets (the extra ``book``); ``import lcnlib`` needs neither.
 """
 
 import dataclasses
 import html
 import io
 import itertools
-import json
 import os
-import re
 import types
-from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 
-from .figures import COLORS, INK, PAPER, ROLES, bare_axes, look, themed_svg, use_style
+from .controls import Control
+from .figures import themed_svg
+from .frames import svg
 
-__all__ = ["COLORS", "INK", "PAPER", "ROLES", "Control", "bare_axes", "explore", "look",
-           "themed_svg", "use_style"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Control:
-    """One handle of `explore`.
-
-    Parameters
-    ----------
-    label : str
-        Its name, as the reader sees and hears it.
-    values : sequence
-        The values of the precomputed frames.  Numbers make a slider (with a kernel: continuous
-        between the least and the largest, in whole steps when all are integers); anything else
-        makes buttons or a menu.
-    initial : object, optional
-        The value to start with, one of `values`; the first one by default.
-    format : str or callable, optional
-        Format specification, or function from a value to the text shown beside the handle.
-    """
-
-    label: str
-    values: Sequence
-    initial: object = None
-    format: str | Callable | None = None
-
-    def __post_init__(self):
-        object.__setattr__(self, "values", list(self.values))
-        if len(self.values) < 2:
-            raise ValueError(f"control {self.label!r} needs at least two values, got {self.values}")
-        if self.initial is not None and self.initial not in self.values:
-            raise ValueError(f"control {self.label!r}: initial must be one of its values "
-                             f"{self.values}, got {self.initial!r}")
-
-    @property
-    def start(self):
-        """Index of the initial value."""
-        return 0 if self.initial is None else self.values.index(self.initial)
-
-    @property
-    def numeric(self):
-        """Whether the control is a slider."""
-        return all(isinstance(v, Real) and not isinstance(v, bool) for v in self.values)
-
-    def text(self, value):
-        """The text that shows `value`."""
-        if callable(self.format):
-            return self.format(value)
-        text = format(value, self.format or ("g" if self.numeric else ""))
-        return text.replace("-", "\N{MINUS SIGN}") if self.numeric else text
-
-    def widget(self):
-        """The ipywidget, whose ``value`` is a value of the control."""
-        import ipywidgets as W
-
-        common = {"description": self.label, "style": {"description_width": "initial"}}
-        if self.numeric:
-            low, high = min(self.values), max(self.values)
-            common.update(value=self.values[self.start], min=low, max=high)
-            if all(isinstance(v, Integral) for v in self.values):
-                return W.IntSlider(**common)
-            fmt = self.format if isinstance(self.format, str) else ".3g"
-            return W.FloatSlider(step=(high - low) / 200, readout_format=fmt, **common)
-        options = [(self.text(v), v) for v in self.values]
-        common.update(options=options, value=self.values[self.start])
-        return (W.ToggleButtons if len(options) <= 4 else W.Dropdown)(**common)
-
-    def element(self, name):
-        """The HTML of the control, whose value is the index of a value; `name` is its id."""
-        label, texts = html.escape(self.label), [html.escape(self.text(v)) for v in self.values]
-        if self.numeric:
-            return (
-                f'<div class="lcn-control"><label for="{name}">{label}</label>'
-                f'<input type="range" id="{name}" min="0" max="{len(texts) - 1}" '
-                f'value="{self.start}" aria-valuetext="{texts[self.start]}" '
-                f'data-texts="{html.escape(json.dumps([self.text(v) for v in self.values]))}" '
-                f'autocomplete="off"><span aria-hidden="true">{texts[self.start]}</span></div>')
-        if len(texts) <= 4:
-            choices = "".join(
-                f'<label><input type="radio" name="{name}" value="{i}" autocomplete="off"'
-                f'{" checked" * (i == self.start)}>{text}</label>' for i, text in enumerate(texts))
-            return (f'<fieldset class="lcn-control"><legend><span>{label}</span></legend>'
-                    f'{choices}</fieldset>')
-        choices = "".join(f'<option value="{i}"{" selected" * (i == self.start)}>{text}</option>'
-                          for i, text in enumerate(texts))
-        return (f'<div class="lcn-control"><label for="{name}">{label}</label>'
-                f'<select id="{name}" autocomplete="off">{choices}</select></div>')
+__all__ = ["explore"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +76,7 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
 
     def frame(values, still=None):
         tag = "-".join(map(str, values.values()))
-        return themed_svg(_svg(draw(**values), raster, places, still), alt(**values), tag)
+        return themed_svg(svg(draw(**values), raster, places, still), alt(**values), tag)
 
     if os.environ.get("LCN_BOOK_STATIC"):
         still = io.BytesIO()
@@ -229,49 +140,3 @@ def _page(frame, legend, controls, still):
 
 
 _numbers = itertools.count(1)  # of the widgets of this page, whose notebook has one kernel
-
-
-def _svg(fig, raster, places, still=None):
-    """The SVG of a figure, which is closed; also a PNG, written to the file `still`."""
-    import matplotlib.pyplot as plt
-
-    if raster:
-        for ax in fig.axes:
-            for artist in (*ax.collections, *ax.images, *ax.lines):
-                artist.set_rasterized(True)
-    _arrange(fig, places)
-    out = io.StringIO()
-    # After a save, matplotlib gives a figure without a layout the one of the style.
-    with plt.rc_context({"figure.constrained_layout.use": False}):
-        fig.savefig(out, format="svg", dpi=110, metadata={"Date": None})
-        if still is not None:  # twice as fine as it is shown
-            fig.savefig(still, format="png", dpi=144)
-    plt.close(fig)
-    return out.getvalue()
-
-
-def _arrange(fig, places):
-    """Lay the figure out once; savefig would draw all of it once more for that.
-
-    `places` remembers where the axes of earlier figures came to lie that had as many lines in
-    titles and labels, and the same writing elsewhere but for the digits of numbers.
-    """
-    import matplotlib.pyplot as plt
-
-    if not (layout := fig.get_layout_engine()):
-        return
-    words = []
-    for ax in fig.axes:
-        words.append([t.get_text().count("\n") + bool(t.get_text())
-                      for t in (ax.title, ax.xaxis.label, ax.yaxis.label)])
-        if ax.name != "3d":  # there, labels have no place before they are drawn
-            words.append([t.get_text() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())])
-    words.append([t.get_text() for box in fig.legends for t in box.get_texts()])
-    key = (tuple(fig.get_size_inches()), re.sub(r"\d", "0", str(words)))
-    if key not in places:
-        layout.execute(fig)
-        places[key] = [ax.get_position(original=True) for ax in fig.axes]
-    with plt.rc_context({"figure.constrained_layout.use": False}):
-        fig.set_layout_engine(None)
-    for ax, place in zip(fig.axes, places[key]):
-        ax.set_position(place)
