@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import settled
+from playwright.sync_api import expect
 from test_pages import AXE, RULES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,7 +16,6 @@ import reading  # noqa: E402
 pytestmark = pytest.mark.xdist_group("cards")  # one process reads the pages
 
 CHAPTER = "book/07_riemannian_flow.html"
-SHOWN = "document.querySelector('.lcn-card')?.style.visibility === ''"
 PLACES = {  # what a link leads to, and words of its card
     "05_one_kernel.html#def-05-smooth": "Definition 5.",
     "#equation-eq-06-plane": "(7.1)",
@@ -33,7 +33,7 @@ def reference(page, place):
 
 def nothing_for_axe(page, place):
     """Fail with what axe-core finds in this place; test_pages.py asks about the rest."""
-    page.add_script_tag(path=AXE)
+    page.evaluate(AXE.read_text(encoding="utf-8"))  # the page's policy allows no script tag
     found = page.evaluate("""async ([rules, place]) => (await axe.run(place, {
       runOnly: rules, resultTypes: ["violations"], preload: false})).violations.map(v => v.help)""",
                           [RULES, place])
@@ -56,7 +56,7 @@ def test_a_mouse_that_rests_on_a_link_shows_what_it_leads_to(chapter):
     for place, words in PLACES.items():
         link = reference(chapter, place)
         link.hover()
-        chapter.wait_for_function(SHOWN)
+        chapter.locator(".lcn-card").wait_for()
         card = chapter.locator(".lcn-card")
         assert words in card.inner_text(), place
         assert not card.locator(".math:not(:has(mjx-container))").count(), place
@@ -82,8 +82,8 @@ def test_the_keyboard_shows_a_card_and_moves_on(chapter):
       all[all.indexOf(e) - 1].focus();
     }""")
     chapter.keyboard.press("Tab")
-    chapter.wait_for_function(SHOWN)
-    assert link.evaluate("e => e === document.activeElement")
+    chapter.locator(".lcn-card").wait_for()
+    expect(link).to_be_focused()
     assert chapter.get_by_role("tooltip").count() == 1
     chapter.keyboard.press("Tab")
     assert not chapter.locator('[aria-describedby="lcn-card"]').evaluate_all(
@@ -113,7 +113,7 @@ def test_a_finger_sees_the_card_goes_there_and_comes_back_from_a_folder(chromium
     settled(page, (html / CHAPTER).as_uri())
     link = reference(page, "05_one_kernel.html#def-05-smooth")
     link.tap()
-    page.wait_for_function(SHOWN)
+    page.locator(".lcn-card").wait_for()
     card = page.get_by_role("dialog", name="Definition 5.")
     assert card.evaluate("e => e === document.activeElement")
     assert link.bounding_box()["y"] + 10 < card.bounding_box()["y"]
@@ -122,7 +122,7 @@ def test_a_finger_sees_the_card_goes_there_and_comes_back_from_a_folder(chromium
     page.get_by_role("button", name="Close").tap()
     assert not card.count() and link.evaluate("e => e === document.activeElement")
     link.tap()
-    page.wait_for_function(SHOWN)
+    page.locator(".lcn-card").wait_for()
     card.locator('.lcn-card-body a[href*="#tool-submanifold"]').tap()  # one card leads to another
     page.get_by_role("dialog", name="submanifold").wait_for()
     page.touchscreen.tap(195, 120)
@@ -135,7 +135,7 @@ def test_a_finger_sees_the_card_goes_there_and_comes_back_from_a_folder(chromium
     nothing_for_axe(page, ".lcn-back")
     back.tap()
     page.wait_for_url("**/07_riemannian_flow.html")
-    page.wait_for_function("document.activeElement.textContent === 'Definition 5.5'")
+    expect(link).to_be_focused(timeout=60_000)
     assert not page.locator(".lcn-back").count()
     page.close()
 
@@ -194,7 +194,6 @@ def test_search_from_a_folder_begins_with_the_statement(chromium, html, asked, n
     itself.wait_for()
     assert len(itself.inner_text()) > 20
     if asked == "Theorem 7.1":  # this page has no MathJax of its own
-        page.wait_for_function("!document.querySelector('.lcn-answers .math:not(:has("
-                               "mjx-container))')")
+        expect(page.locator(".lcn-answers .math:not(:has(mjx-container))")).to_have_count(0)
         nothing_for_axe(page, ".lcn-answers")
     page.close()

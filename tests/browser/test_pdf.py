@@ -59,3 +59,18 @@ def test_what_belongs_to_screens_only_stays_there(paper):
 def test_every_page_of_the_book_is_printed():
     listed = {f"book/{p.stem}" for p in (ROOT / "book").iterdir() if p.suffix in (".ipynb", ".md")}
     assert set(pdf.pages()) == listed
+
+
+def test_the_landing_page_offers_the_printed_book_once_there_is_one(html, tmp_path):
+    landing = tmp_path / "book" / "index.html"
+    landing.parent.mkdir()
+    text = (html / "book" / "index.html").read_text(encoding="utf-8")
+    assert "book.pdf" not in text or (html / "_static" / "book.pdf").exists()
+    landing.write_text(text, encoding="utf-8")
+    out = tmp_path / "_static" / "book.pdf"
+    out.parent.mkdir()
+    out.write_bytes(b"0" * 12_000_000)
+    for _ in range(2):  # printed twice, offered once
+        pdf.offer(tmp_path, out)
+        assert landing.read_text(encoding="utf-8").count('href="../_static/book.pdf"') == 1
+    assert "(PDF, 12 MB)" in landing.read_text(encoding="utf-8")
