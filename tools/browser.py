@@ -18,26 +18,32 @@ MAC = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
        "/Applications/Chromium.app/Contents/MacOS/Chromium"]
 
 
+def find(names, *packages):
+    """Path of the first program that is there; as root on Debian, after installing `packages`."""
+    def there():
+        return next((path for name in names if (path := shutil.which(name))), None)
+
+    if path := there():
+        return path
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        print(f"no {names[0]} on this machine: installing Debian's {' '.join(packages)}",
+              flush=True)
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for args in (["update", "-q"], ["install", "-qy", "--no-install-recommends", *packages]):
+            subprocess.run(["apt-get", "-o", "DPkg::Lock::Timeout=300", *args], env=env,
+                           stdout=subprocess.DEVNULL)
+    return there()
+
+
 def find_chromium(playwright):
     """Path of a Chromium: $CHROMIUM, the system's, Playwright's own, Debian's package."""
     if path := os.environ.get("CHROMIUM"):
         if not Path(path).exists():
             raise RuntimeError(f"CHROMIUM names no file: {path}")
         return path
-    for name in NAMES:
-        if path := shutil.which(name):
-            return path
-    for path in [*MAC, playwright.chromium.executable_path]:
-        if Path(path).exists():
-            return path
-    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        print("no Chromium on this machine: installing Debian's package chromium", flush=True)
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for args in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "-o", "DPkg::Lock::Timeout=300", *args], env=env,
-                           stdout=subprocess.DEVNULL)
-        if path := shutil.which("chromium"):
-            return path
+    own = [*NAMES, *MAC, playwright.chromium.executable_path]
+    if path := find(own, "chromium"):
+        return path
     raise RuntimeError(
         "The browser checks need a Chromium and found none. Install Chromium or Chrome, or run "
         "`.venv/bin/python -m playwright install chromium`, or set CHROMIUM to its path.")

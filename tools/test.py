@@ -49,6 +49,7 @@ def main():
             build.kill()
     # Before the tests' processes start: two of them at a time cannot install it.
     run("a browser", [sys.executable, "tools/browser.py"])
+    run("other engines, where they can be had", [sys.executable, "tools/engines.py"])
     run("chapters as in the reader's browser", [sys.executable, "tools/live.py", "check",
                                                  *PYODIDE])
     if not {"cold strict build", "a browser"} & set(failed):
