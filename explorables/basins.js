@@ -100,13 +100,17 @@ const ends = (state, stage) => stage.memo("ends", [state.target, state.start, st
   return { valley: lcn.fall(loss, begin(loss, state.start, state.size, delta), places, path), path };
 }));
 
+// For each direction of the second filter the products with two first ones, and their table by WEIGHT.
+const SECONDS = Array.from({ length: 91 }, (_, i) => {
+  const w = [Math.cos(2 * i / HALF), Math.sin(2 * i / HALF)], T = [[1, 0], [0, 1]].map(u => lcn.end_to_end(net, [u, w]));
+  return [T, ...T.flatMap(p => T.map(q => lcn.dot(p, WEIGHT.map(row => lcn.dot(row, q)))))];
+});
+
 // The least loss over all first filters, for each direction of the second.
 function least({ loss, zero }) {
   const g = lcn.times(-1, loss.gradient([0, 0, 0, 0]));
-  return Array.from({ length: 91 }, (_, i) => {
-    const w = [Math.cos(2 * i / HALF), Math.sin(2 * i / HALF)];
-    const T = [[1, 0], [0, 1]].map(u => lcn.end_to_end(net, [u, w])), [x, y] = T.map(t => lcn.dot(t, g));
-    const [a, b, , d] = T.flatMap(p => T.map(q => p.reduce((s, c, i) => c ? s + c * lcn.dot(WEIGHT[i], q) : s, 0)));
+  return SECONDS.map(([[p, q], a, b, , d], i) => {
+    const x = lcn.dot(p, g), y = lcn.dot(q, g);
     return [2 * i, 1 - (d * x * x - 2 * b * x * y + a * y * y) / (a * d - b * b) / 2 / zero];
   });
 }
@@ -125,4 +129,4 @@ function words(state, stage) {
 }
 
 export const basins = { title: "Critical points and their basins", build, words,
-  defaults: { target: [1, 1], start: [120, 110], size: 1 } };
+  defaults: { target: [1, 1], start: [105, 120], size: 1 } };

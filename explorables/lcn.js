@@ -553,34 +553,48 @@ export function valleys(points) {
 // of orders two and three. Below both walls of its valley the flow cannot leave it: there the answer is
 // known. With a path to fill in, [direction 1, direction 2, loss], it goes on to the bottom.
 export function fall({ target, weight }, [[a, b], [c, d]], places, path = null) {
-  if (!path && places.length < 2) return 0;
+  if (!path && places.length < 2) return 0; // one valley
   const [[p0, p1, p2, p3], [, q1, q2, q3], [, , r2, r3], [, , , s3]] = weight, [t0, t1, t2, t3] = target;
   let loss = 0;
-  const f = (a, b, c, d) => {
+  const f = (a, b, c, d, out) => {
     const x = a * c - t0, y = b * c - t1, z = a * d - t2, u = b * d - t3;
     const g = p0 * x + p1 * y + p2 * z + p3 * u, h = p1 * x + q1 * y + q2 * z + q3 * u;
     const k = p2 * x + q2 * y + r2 * z + r3 * u, l = p3 * x + q3 * y + r3 * z + s3 * u;
     loss = 0.5 * (x * g + y * h + z * k + u * l);
-    return [-c * g - d * k, -c * h - d * l, -a * g - b * h, -a * k - b * l];
+    out[0] = -c * g - d * k;
+    out[1] = -c * h - d * l;
+    out[2] = -a * g - b * h;
+    out[3] = -a * k - b * l;
   };
-  let k1 = f(a, b, c, d), step = 0.02, place = null;
-  for (let n = 0; n < 3000; n++) {
-    const at = direction([c, d]), before = loss;
+  let [k1, k2, k3, k4, w] = Array.from({ length: 5 }, () => new Float64Array(4)), step = 0.02, place = null;
+  f(a, b, c, d, k1);
+  for (let n = 0; n < 800; n++) {
+    const at = Math.atan2(d, c), angle = at < 0 ? at + Math.PI : at, before = loss;
     if (path) { // near the bottom many steps change nothing that can be seen
-      const here = [direction([a, b]), at, loss], last = path[path.length - 1];
+      const here = [direction([a, b]), angle, loss], last = path[path.length - 1];
       if (!last || here.some((x, i) => Math.abs(x - last[i]) > 0.03)) path.push(here);
     }
-    place = places.find(p => p.inside(at)) || places[0];
-    if (path ? Math.hypot(...k1) < 2e-3 : loss < place.rim) break;
-    const k2 = f(a + step / 2 * k1[0], b + step / 2 * k1[1], c + step / 2 * k1[2], d + step / 2 * k1[3]);
-    const m = 0.75 * step;
-    const k3 = f(a + m * k2[0], b + m * k2[1], c + m * k2[2], d + m * k2[3]);
-    const move = i => step * (2 * k1[i] + 3 * k2[i] + 4 * k3[i]) / 9;
-    const w = [a + move(0), b + move(1), c + move(2), d + move(3)], k4 = f(...w);
+    if (!place || !place.inside(angle)) place = places.find(p => p.inside(angle)) || places[0];
+    if (loss < place.rim && (!path || Math.hypot(k1[0], k1[1], k1[2], k1[3]) < 4e-3)) break;
+    const h = step / 2, m = 0.75 * step;
+    f(a + h * k1[0], b + h * k1[1], c + h * k1[2], d + h * k1[3], k2);
+    f(a + m * k2[0], b + m * k2[1], c + m * k2[2], d + m * k2[3], k3);
+    for (let i = 0; i < 4; i++) w[i] = step * (2 * k1[i] + 3 * k2[i] + 4 * k3[i]) / 9;
+    w[0] += a;
+    w[1] += b;
+    w[2] += c;
+    w[3] += d;
+    f(w[0], w[1], w[2], w[3], k4);
     let e = 0;
     for (let i = 0; i < 4; i++) e = Math.max(e, Math.abs(-5 * k1[i] / 72 + k2[i] / 12 + k3[i] / 9 - k4[i] / 8));
-    e *= step / ((path ? 5e-4 : 2e-3) * Math.hypot(...w));
-    if (e <= 1) { [a, b, c, d] = w; k1 = k4; } else loss = before;
+    e *= step / ((path ? 1e-4 : 2e-3) * Math.hypot(w[0], w[1], w[2], w[3]));
+    if (e <= 1) {
+      a = w[0];
+      b = w[1];
+      c = w[2];
+      d = w[3];
+      [k1, k4] = [k4, k1];
+    } else loss = before;
     step *= Math.min(4, Math.max(0.25, 0.9 / Math.cbrt(e + 1e-9)));
   }
   return place.minimum;

@@ -441,7 +441,7 @@ export class Stage {
 
   change(patch, quiet = false) {
     Object.assign(this.state, patch);
-    this.changed = true;
+    this.touched = performance.now();
     if (!quiet) this.model.write(patch);
     if (!this.asked) this.asked = requestAnimationFrame(() => { this.asked = 0; this.draw(); });
   }
@@ -494,7 +494,7 @@ export class Stage {
 
   goOn() {
     this.working = 0;
-    const end = performance.now() + 4;
+    const now = performance.now(), end = now + (now - this.touched < 120 ? 2 : 5); // the finger comes first
     let news = false;
     for (const job of this.jobs.values()) {
       while (job.running && performance.now() < end) {

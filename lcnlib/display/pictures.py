@@ -22,7 +22,7 @@ class Picture:
 
 
 PICTURES = {
-    "basins": Picture({"target": [1.0, 1.0], "start": [120.0, 110.0], "size": 1.0},
+    "basins": Picture({"target": [1.0, 1.0], "start": [105.0, 120.0], "size": 1.0},
                       critical.draw_basins, critical.alt_basins),
     "painting": Picture({"first": images.BLUR, "second": images.EDGE},
                         images.draw_painting, images.alt_painting),
