@@ -545,7 +545,9 @@ export function valleys(points) {
   return walls.map((wall, i) => {
     const next = walls[(i + 1) % n], from = wall.at, to = next.at + (i + 1 < n ? 0 : Math.PI);
     const inside = a => (a > from && a < to) || a + Math.PI < to;
-    return { inside, rim: Math.min(wall.loss[0], next.loss[0]), minimum: minima.findIndex(m => inside(m.at)) };
+    const rim = Math.min(wall.loss[0], next.loss[0]), minimum = minima.findIndex(m => inside(m.at));
+    const depth = rim - (minima[minimum] || wall).loss[0]; // near the bottom: one part of 500
+    return { inside, rim, minimum, bottom: rim - 0.998 * depth };
   });
 }
 
@@ -575,7 +577,7 @@ export function fall({ target, weight }, [[a, b], [c, d]], places, path = null) 
       if (!last || here.some((x, i) => Math.abs(x - last[i]) > 0.03)) path.push(here);
     }
     if (!place || !place.inside(angle)) place = places.find(p => p.inside(angle)) || places[0];
-    if (loss < place.rim && (!path || Math.hypot(k1[0], k1[1], k1[2], k1[3]) < 4e-3)) break;
+    if (loss < (path ? place.bottom : place.rim)) break;
     const h = step / 2, m = 0.75 * step;
     f(a + h * k1[0], b + h * k1[1], c + h * k1[2], d + h * k1[3], k2);
     f(a + m * k2[0], b + m * k2[1], c + m * k2[2], d + m * k2[3], k3);
