@@ -53,6 +53,7 @@ test: .venv/installed
 # Every contestant may use all cores, but for NumPy: at these sizes its BLAS is quicker on one.
 bench: .venv-bench/installed .venv/installed
 	env -u OMP_NUM_THREADS .venv-bench/bin/python benchmarks/run.py
+	$(BIN)/python benchmarks/research.py
 	test ! -f _build/html/index.html || $(BIN)/python benchmarks/pages.py
 
 # Would a test notice?  Single changes of the library, a sample of them; an hour or two.

@@ -216,3 +216,28 @@ def test_the_zero_filter_is_not_on_the_sheet(seed):
     with pytest.raises(lcn.FlowError, match="zero") as caught:
         lcn.function_space_flow(net, loss, v, delta, [0, 1.2 * when])
     assert abs(caught.value.time - when) < 1e-5 * when
+
+
+@pytest.mark.parametrize(("depth", "seed"), [(19, 1), (20, 0)])
+def test_deep_networks_of_stride_one(depth, seed):
+    """It follows the flow, or says in words why not: here real roots lie close together."""
+    net = LCN((2,) * depth)
+    w = [1.1 * x / np.linalg.norm(x) for x in lcn.random_filters(net, np.random.default_rng(seed))]
+    loss, t = QuadraticLoss(np.ones(depth + 1)), [0, 0.1]
+    v, delta = lcn.end_to_end(net, w), lcn.invariants(net, w)
+    try:
+        flow = lcn.function_space_flow(net, loss, v, delta, t, guess=w)
+    except lcn.FlowError as error:
+        assert "leaves the smooth locus" in str(error) and 0 <= error.time <= 0.1
+    else:
+        full = lcn.gradient_flow(net, loss, w, t)
+        np.testing.assert_allclose(flow.end_to_end, full.end_to_end, atol=1e-8)
+
+
+def test_a_jump_to_another_factorisation_is_noticed():
+    """Long steps passed a self-crossing of M and came down on the wrong sheet: 358 and 706."""
+    net, loss, t = LCN((3, 2), 2), QuadraticLoss([1.0, 2, 3, 2, 1]), [0, 1.0, 10.0]
+    w = [x[[358, 706]] for x in lcn.random_filters(net, 0, (1000,))]
+    full = lcn.gradient_flow(net, loss, w, t)
+    flow = lcn.function_space_flow(net, loss, full.end_to_end[0], full.invariants[0], t)
+    np.testing.assert_allclose(flow.end_to_end, full.end_to_end, atol=1e-7)
