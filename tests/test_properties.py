@@ -510,3 +510,99 @@ def test_a_zero_filter_is_refused_or_does_no_harm(name, net):
             else:
                 with pytest.raises(row.zero, match=r"expected .* got"):
                     row(net, x)
+
+
+# What single changes of the library once got through
+
+EASY = QuadraticLoss([1.0, 2, 3, 2, 1])
+
+
+@pytest.mark.parametrize("loss", [EASY, lcn.Loss(EASY.value, EASY.gradient)], ids=["exact", "any"])
+def test_progress_of_any_interval(loss, monkeypatch):
+    """The fraction done, whatever the times; a clock that runs makes every step report."""
+    clock = iter(range(10**6))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    seen = []
+    for t in ([0.0, 4.0], [-1.0, 3.0], [7.0, 11.0]):
+        seen.append([])
+        lcn.gradient_flow(NETS[0], loss, [[2.0, 1, -1], [1.0, 1]], t, progress=seen[-1].append)
+    assert len(seen[0]) > 3 and seen[0] == sorted(seen[0])
+    assert 0 <= seen[0][0] < 0.5 and seen[0][-1] == 1
+    for other in seen[1:]:
+        np.testing.assert_allclose(other, seen[0], rtol=0, atol=1e-6)
+
+
+def test_evaluations_are_counted():
+    count = []
+    loss = lcn.Loss(EASY.value, lambda v: count.append(1) or EASY.gradient(v))
+    flow = lcn.gradient_flow(NETS[0], loss, [[2.0, 1, -1], [1.0, 1]], [0, 1, 5], method="DOP853")
+    assert 0 <= len(count) - flow.n_evaluations <= 2  # one to see what the loss returns
+
+
+@pytest.mark.parametrize("method", [None, "LSODA"])
+def test_a_zero_filter_beside_other_flows(method):
+    one, two = [[2.0, 1, -1], [1.0, 1]], [[0.5, 1, 2], [0.0, 0]]
+    t, pair = [0, 0.3, 1], [np.stack(p) for p in zip(one, two)]
+    both = lcn.gradient_flow(NETS[0], EASY, pair, t, method=method)
+    for i, start in enumerate((one, two)):
+        alone = lcn.gradient_flow(NETS[0], EASY, start, t, method=method)
+        for w, w0 in zip(both.filters, alone.filters):
+            np.testing.assert_allclose(w[:, i], w0, rtol=0, atol=1e-7)
+        assert np.abs(both.invariants[:, i] - both.invariants[0, i]).max() < 1e-7
+
+
+def test_norms_far_apart_in_one_batch():
+    w = MAKE["filters"](NETS[1], np.random.default_rng(0), {})
+    scale = np.array([1e-80, 1.0, 1e70])
+    table = lcn.coordinate_curvatures(NETS[1], [np.multiply.outer(scale, x) for x in w])
+    alone = lcn.coordinate_curvatures(NETS[1], w)
+    for got, want in zip(table, alone):
+        for s, x in zip(scale, got):
+            np.testing.assert_allclose(x * s * s, want, rtol=1e-12, atol=1e-18)
+
+
+def test_long_filters_and_signals_with_more_axes():
+    rng = np.random.default_rng(0)
+    net, w, x = LCN((600,), 2), rng.standard_normal((3, 600)), rng.standard_normal((2, 3, 700))
+    got = lcn.apply(net, [w], x)
+    assert got.shape == (2, 3, 51)
+    for i, j in np.ndindex(2, 3):
+        np.testing.assert_allclose(got[i, j], np.correlate(x[i, j], w[j])[::2], atol=1e-11)
+    np.testing.assert_allclose(lcn.apply(net, [w[0]], x)[1, 2], np.correlate(x[1, 2], w[0])[::2],
+                               atol=1e-11)
+    np.testing.assert_allclose(lcn.apply(net, [w], x[0, 0])[1], np.correlate(x[0, 0], w[1])[::2],
+                               atol=1e-11)
+
+
+@pytest.mark.parametrize(("size", "guess"), [(1e-250, 1.0), (1.0, 1e160), (1e-250, 1e160)])
+def test_lift_at_the_ends_of_the_range(size, guess):
+    w = [np.array([2.0, 1, -1]), np.array([1.0, 1])]
+    v = lcn.end_to_end(NETS[0], w) * size
+    got = lcn.lift(NETS[0], v, [0.0], guess=[guess * x for x in w])
+    np.testing.assert_allclose(lcn.end_to_end(NETS[0], got) / size, v / size, rtol=1e-12)
+    for x, y in zip(got, w):
+        np.testing.assert_allclose(x / np.linalg.norm(x), y / np.linalg.norm(y), rtol=1e-12)
+
+
+def test_a_gradient_that_is_no_number():
+    loss = lcn.Loss(EASY.value, lambda v: np.where(v[..., :1] < 1.9, np.nan, EASY.gradient(v)))
+    with pytest.raises(lcn.FlowError) as caught:
+        lcn.gradient_flow(NETS[0], loss, [[2.0, 1, -1], [1.0, 1]], [0, 5])
+    assert 0 < caught.value.time < 1
+
+
+def test_the_words_on_several_branches():
+    v = lcn.end_to_end(LCN((3, 3)), [[1, -3, 2], [15, -2, -1]])
+    with pytest.raises(lcn.AmbiguousFactorizationError, match=re.escape(
+            "expected one kernel at these invariants, got 6 (6 factorisations); pass `guess`")):
+        lcn.lift(LCN((3, 3)), v, [1.0])
+    with pytest.raises(lcn.AmbiguousFactorizationError, match=re.escape("got 3 (6 fact")) as caught:
+        lcn.lift(LCN((3, 3)), v, [0.0])
+    assert len(caught.value.branches) == 3
+
+
+@pytest.mark.parametrize("shapes", [(1,), (1, 1)])
+def test_critical_points_of_numbers(shapes):
+    found = lcn.critical_points(LCN(shapes, 2), QuadraticLoss([3.0], [[2.0]]))
+    np.testing.assert_allclose(found.end_to_end, [[3.0]], atol=1e-10)
+    assert found.complete and found.index.tolist() == [0] and lcn.ed_degree(LCN(shapes, 2)) == 1
