@@ -194,6 +194,36 @@
   }
   window.addEventListener("beforeprint", function () { close(); });
 
+  // --- where one is on a long page: a line under the bar, and the section's name in the contents
+
+  var line = document.createElement("div"), bar = document.querySelector(".bd-header-article");
+  function progress() {
+    var room = document.documentElement.scrollHeight - window.innerHeight;
+    line.style.width = (room > window.innerHeight ? 100 * Math.min(1, window.scrollY / room) : 0) + "%";
+  }
+  if (bar) {
+    line.className = "lcn-progress";
+    bar.append(line);
+    var drawn = 0;
+    window.addEventListener("scroll", function () {
+      cancelAnimationFrame(drawn);
+      drawn = requestAnimationFrame(progress);
+    }, { passive: true });
+  }
+  // Where the contents open over the page the theme marks nothing in them.
+  document.addEventListener("click", function (event) {
+    if (!event.target.closest(".secondary-toggle")) return;
+    var entries = Array.from(document.querySelectorAll(".page-toc a[href^='#']")), now = null;
+    entries.forEach(function (a) {
+      var section = document.getElementById(decodeURIComponent(a.hash.slice(1)));
+      if (section && section.getBoundingClientRect().top < 120) now = a;
+    });
+    entries.forEach(function (a) {
+      a.classList.toggle("active", a === now);
+      if (a === now) a.setAttribute("aria-current", "location"); else a.removeAttribute("aria-current");
+    });
+  }, true);
+
   // --- the way back: each entry of the browser's history knows where its reader came from
 
   var before = history.state; // Sphinx, which takes marks of a search off the address, empties it

@@ -91,6 +91,17 @@ def test_the_keyboard_shows_a_card_and_moves_on(chapter):
     assert chapter.evaluate("!document.activeElement.closest('.lcn-card')")
 
 
+def test_a_phone_says_where_one_is(chromium, base):
+    page = chromium.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    settled(page, f"{base}{CHAPTER}#the-theorem")
+    expect(page.locator(".lcn-progress")).to_have_attribute("style", re.compile("width: [1-9]"))
+    page.locator(".secondary-toggle:visible").click()
+    now = page.locator('.page-toc [aria-current="location"]')
+    assert now.inner_text() == "7.2. The theorem"
+    assert page.locator(".page-toc a.active").count() == 1
+    page.close()
+
+
 def test_the_way_back_inside_a_page_by_keyboard(chapter):
     link = reference(chapter, "#equation-eq-06-plane")
     link.focus()
