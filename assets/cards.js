@@ -216,7 +216,7 @@
     var entries = Array.from(document.querySelectorAll(".page-toc a[href^='#']")), now = null;
     entries.forEach(function (a) {
       var section = document.getElementById(decodeURIComponent(a.hash.slice(1)));
-      if (section && section.getBoundingClientRect().top < 120) now = a;
+      if (section && section.getBoundingClientRect().top < 0.4 * window.innerHeight) now = a;
     });
     entries.forEach(function (a) {
       a.classList.toggle("active", a === now);
