@@ -96,12 +96,12 @@
     });
   }
 
-  // Paper is light and shows what is folded; afterwards the page is as it was.
+  // Paper is light and shows what is folded, but for drawing code; afterwards the page is as it was.
   var folded = [];
   window.addEventListener("beforeprint", function () {
     document.documentElement.dataset.lcnTheme = look.theme;
     look.theme = "light";
-    folded = Array.from(document.querySelectorAll("main details:not([open])"));
+    folded = Array.from(document.querySelectorAll("main details:not([open], .hide)"));
     folded.forEach(function (e) { e.open = true; });
   });
   window.addEventListener("afterprint", function () {

@@ -144,15 +144,15 @@ def test_paper_is_light_and_whole(visit):
     page.script(LIKE_PAPER)
     assert page.script("return document.documentElement.dataset.theme") == "light"
     for gone in (".skip-link", ".pst-skip-link", ".bd-header-article", ".bd-header", ".bd-footer",
-                 ".bd-footer-content", ".bd-sidebar", ".toggle-button", ".copybtn", ".headerlink",
-                 ".toggle-details__summary-text", "input[type=range]"):
+                 ".bd-footer-content", ".bd-sidebar", "details.hide", ".toggle-button", ".copybtn",
+                 ".headerlink", ".toggle-details__summary-text", "input[type=range]"):
         assert page.script(f"{SHOWN} return shown(arguments[0]).map(start)", gone) == [], gone
     # Nothing lies over the text of each sheet, and no line ends outside.
     assert page.script(SHOWN + """return shown("body *").filter(e =>
         /fixed|sticky/.test(getComputedStyle(e).position)).map(start)""") == []
     assert page.script(SHOWN + """return shown(".highlight pre, .cell_output pre").filter(e =>
         e.scrollWidth > e.clientWidth + 1).map(start)""") == []
-    assert page.script("return document.querySelectorAll('main details:not([open])').length") == 0
+    assert page.script("return document.querySelector('main details:not([open], .hide)')") is None
     assert page.script(f"{PROBES}\nreturn probes.pale()") == []
     assert page.script(SHOWN + """return shown("main pre, main figure, main .admonition, body")
         .filter(e => { const [r, g, b, a = 1] = getComputedStyle(e).backgroundColor

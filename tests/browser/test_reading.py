@@ -153,12 +153,12 @@ def test_paper_is_light_and_whole(chromium, base):
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("html").get_attribute("data-theme") == "light"
     for gone in (".skip-link", ".bd-header-article", ".bd-footer-content", ".toggle-button",
-                 ".copybtn"):
+                 ".copybtn", "details.hide"):
         assert not page.locator(gone).locator("visible=true").count(), gone
     cut = page.locator(".highlight pre").evaluate_all(
         "all => all.filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).length")
     assert not cut, "code is cut"
-    assert page.locator("main details:not([open])").count() == 0
+    assert page.locator("main details:not([open], .hide)").count() == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("html").get_attribute("data-theme") == "dark"
     page.close()
