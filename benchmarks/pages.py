@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "live")]
 GOALS = {"picture": 2.0, "formulas": 5.0, "stuck": 0.5, "shift": 0.1, "widget": 0.25}
+LIVE_GOAL = 15.0  # seconds from the click to a widget with Python behind it
 WATCH = """
 window.seen = {stuck: 0, shift: 0};
 new PerformanceObserver(list => { for (const e of list.getEntries())
@@ -76,6 +77,24 @@ def widgets(path):
     return max((float(line.split(": ")[-1].split()[0]) for line in lines), default=0) / 1000
 
 
+def live(context, address):
+    """Seconds from the click on "Run in browser" to Python, and to the first continuous widget."""
+    page = context.new_page()
+    page.set_default_timeout(600_000)
+    page.goto(address)
+    start = time.monotonic()
+    with context.expect_page() as opened:
+        page.get_by_role("link", name="Run in browser").click()
+    lite = opened.value
+    lite.set_default_timeout(600_000)
+    lite.wait_for_function("window.bookRan")  # it runs by itself as soon as Python answers
+    found = {"python": time.monotonic() - start}
+    lite.locator(".lcn-explore .noUi-handle, [data-picture] [role=slider]").first.wait_for()
+    found["widget"] = time.monotonic() - start
+    lite.close(), page.close()
+    return found
+
+
 def main(html=ROOT / "_build" / "html"):
     import matplotlib
     from browser import chromium, serve
@@ -87,6 +106,15 @@ def main(html=ROOT / "_build" / "html"):
         for path in sorted(html.glob("book/*.html")):
             runs = [open_page(browser, f"{base}book/{path.name}") for _ in range(3)]
             rows[path.stem] = {k: min(r[k] for r in runs) for k in runs[0]}
+        started = {}
+        if (html / "lite").exists():
+            context, chapter = browser.new_context(), f"{base}book/03_flow.html"
+            for visit in ("first visit", "warm cache"):
+                started[visit] = live(context, chapter)
+                print(f"live, {visit}: Python after {started[visit]['python']:.1f} s, "
+                      f"widget after {started[visit]['widget']:.1f} s (goal, warm: {LIVE_GOAL} s; "
+                      f"{os.getloadavg()[0]:.1f} programs wanted {os.cpu_count()} cores)")
+            context.close()
     os.chdir(ROOT / "book")
     for path in sorted((ROOT / "book").glob("[0-9]*.ipynb")):
         rows.setdefault(path.stem, {})["widget"] = widgets(path)
@@ -96,7 +124,8 @@ def main(html=ROOT / "_build" / "html"):
                  for k, goal in GOALS.items()]
         print(f"{name:24}" + "".join(f"{c:>11}" for c in cells))
     print(f"{'goal (! missed)':24}" + "".join(f"{goal:>10} " for goal in GOALS.values()))
-    (html.parent / "pages.json").write_text(json.dumps({"goals": GOALS, "pages": rows}, indent=1))
+    found = {"goals": GOALS, "pages": rows, "live": started}
+    (html.parent / "pages.json").write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

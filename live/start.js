@@ -1,10 +1,29 @@
-// Tells the reader of a live chapter how the start of Python goes, and the way out if it fails.
-// A classic script, first in the page: it works when nothing else of the page does.
+// Tells the reader of a live chapter how the start of Python goes, runs the chapter as soon as it can, and
+// says the way out if it fails.  A classic script, first in the page: it works when nothing else does.
 (function () {
   "use strict";
-  var PATIENCE = 60; // seconds; a first visit took 25 on a busy machine
+  var PATIENCE = 180; // seconds in which nothing is heard; the longest step took 25 on a busy machine
   var PROBE = "import ipywidgets, matplotlib.pyplot, scipy, lcnlib.display"; // what every chapter imports
-  var began = Date.now(), box = null, shown = "", trouble = "", asked = null;
+  var began = Date.now(), heard = began, step = null, waiting = false;
+  var box = null, shown = "", trouble = "", asked = null, done = false;
+  var me = "book-" + Math.random().toString(36).slice(2);
+
+  // The worker's name is how it knows the page that its messages are for (python.mjs).
+  var Plain = window.Worker;
+  window.Worker = function (address, options) {
+    return new Plain(address, Object.assign({}, options, { name: me }));
+  };
+  window.Worker.prototype = Plain.prototype;
+  if (window.BroadcastChannel) {
+    new BroadcastChannel("book-python").onmessage = function (event) {
+      heard = Date.now(); // another chapter that gets on is a sign of life too
+      if (event.data.to !== me) return;
+      waiting = !!event.data.waiting;
+      if (event.data.words) step = event.data.words;
+      if (event.data.failed) trouble = event.data.failed;
+      look();
+    };
+  }
 
   function show(state, text, command) {
     if (!document.body || shown === text) return;
@@ -50,21 +69,30 @@
   function ask(k) {
     var request = { code: PROBE, silent: true, store_history: false, stop_on_error: false };
     asked = k.requestExecute(request).done.then(function (reply) {
-      if (reply.content.status === "ok") end();
-      else trouble = "the book's packages did not load (" + (reply.content.evalue || reply.content.status) + ")";
+      if (reply.content.status !== "ok") {
+        trouble = "the book's packages did not load (" + (reply.content.evalue || reply.content.status) + ")";
+        return look();
+      }
+      done = true;
+      end();
+      // The chapter runs by itself; its end is there for who waits for it.
+      window.bookRan = window.jupyterapp.commands.execute("notebook:run-all-cells");
     });
   }
 
   function look() {
+    if (done) return;
     var k = !asked && kernel();
     if (k) ask(k);
-    var seconds = (Date.now() - began) / 1000;
+    var seconds = (Date.now() - began) / 1000, silence = (Date.now() - heard) / 1000;
     if (trouble) fail("Python did not start in this browser: " + trouble + ".");
     else if (location.protocol === "file:") fail("Python in the browser needs a web server, and this page is a file.");
     else if (typeof WebAssembly !== "object") fail("Python did not start: this browser has no WebAssembly.");
-    else if (seconds > PATIENCE) {
-      fail("Python has not started after " + PATIENCE + " seconds. On a slow line it may still come; if it does not:");
-    } else if (seconds > 2) show("starting", "Python is starting. The first visit loads about 45 MB.");
+    else if (silence > PATIENCE) {
+      fail("Python has not started, and nothing has come for " + PATIENCE + " seconds. On a slow line it may still come; if it does not:");
+    } else if (waiting) show("waiting", "Another chapter is starting Python. This one waits for it, and then starts by itself.");
+    else if (step) show("starting", "Python is starting: " + step + ". The chapter then runs by itself.");
+    else if (seconds > 2) show("starting", "Python is starting. The first visit loads about 45 MB.");
   }
 
   // A script of the page itself that does not come.

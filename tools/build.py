@@ -2,6 +2,8 @@
 
 usage: python tools/build.py [--cold] [OUT]
 
+Once `make live` has been run, JupyterLite and its button are built anew with the book.
+
 Only pages that have changed are read anew, and all are written, so that a reference to what is
 gone is found on every page (ext/book_fixes.py).  After a build with a fault all are read anew: a
 page's own faults are told when it is read.  Notebooks are executed as many at a time as there are
@@ -100,9 +102,12 @@ def main(*args):
         shutil.rmtree(out, ignore_errors=True)
     cache, key, state = out / ".jupyter_cache", out / ".code-sha256", out / ".pages-sha256"
     index = out / "html" / "index.html"
+    live = "LCN_BOOK_LIVE" not in os.environ and (out / "live" / ".made").exists()
+    if live:
+        os.environ["LCN_BOOK_LIVE"] = "1"
     now = code_key()
     shared = pages_key(now)
-    everything = f"{shared} {contents('book/**/*', 'lcnlib/**/*.py', 'tests/*.py')}"
+    everything = f"{shared} {contents('book/**/*', 'lcnlib/**/*.py', 'tests/*.py', 'live/*')}"
     # There is a state only after a build without a fault.
     before = state.read_text() if state.exists() and index.exists() else ""
     if before == everything:
@@ -129,6 +134,9 @@ def main(*args):
     # In a process of its own: it draws, and this one has not loaded matplotlib.
     subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview",
                     index.parent / "_static" / "preview.png"], cwd=ROOT, check=True)
+    if live:
+        subprocess.run([sys.executable, ROOT / "tools" / "live.py", "lite", index.parent],
+                       cwd=ROOT, check=True)
     state.write_text(everything)
     print(f"\nThe book is in {index}")
 

@@ -207,6 +207,7 @@ def build(html):
     shutil.rmtree(lite, ignore_errors=True)
     shutil.copytree(skeleton(), lite, ignore=shutil.ignore_patterns(".*"))
     shutil.copytree(pyodide(), lite / "static" / "pyodide")
+    shutil.copy(LIVE / "python.mjs", lite / "static" / "pyodide")
     (lite / "files").mkdir(exist_ok=True)
     book = translate.Book()
     chapters = []
@@ -251,7 +252,8 @@ def main(*args):
     skeleton(), pyodide()  # what cannot be fetched fails before there is a page with a button
     os.environ["LCN_BOOK_LIVE"] = "1"
     run(sys.executable, "tools/build.py")
-    return build(ROOT / "_build" / "html")
+    build(ROOT / "_build" / "html")
+    (WORK / ".made").touch()  # from now on `make book` builds it too
 
 
 if __name__ == "__main__":
