@@ -57,6 +57,8 @@ export function render({ model, el }) {
   const picture = PICTURES[model.get("picture")], keys = Object.keys(picture.defaults);
   const host = document.createElement("div");
   el.append(host);
+  // JupyterLab would take the arrow keys from what has the focus.
+  el.addEventListener("focusin", event => { event.target.dataset.lmSuppressShortcuts = "true"; });
   let mine = false; // what this widget itself has just told the model
   new Stage(host, picture, {
     read: () => Object.fromEntries(keys.map(k => [k, model.get(k)])),
