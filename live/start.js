@@ -2,7 +2,7 @@
 // says the way out if it fails.  A classic script, first in the page: it works when nothing else does.
 (function () {
   "use strict";
-  var PATIENCE = 180; // seconds in which nothing is heard; the longest step took 25 on a busy machine
+  var PATIENCE = 120; // seconds in which nothing is heard; the longest step took 62 on a very busy machine
   var PROBE = "import ipywidgets, matplotlib.pyplot, scipy, lcnlib.display"; // what every chapter imports
   var began = Date.now(), heard = began, step = null, waiting = false;
   var box = null, shown = "", trouble = "", asked = null, done = false;
