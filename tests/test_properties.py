@@ -586,9 +586,13 @@ def test_lift_at_the_ends_of_the_range(size, guess):
 
 def test_a_gradient_that_is_no_number():
     loss = lcn.Loss(EASY.value, lambda v: np.where(v[..., :1] < 1.9, np.nan, EASY.gradient(v)))
-    with pytest.raises(lcn.FlowError) as caught:
+    with pytest.raises(lcn.FlowError, match="look at the gradient") as caught:
         lcn.gradient_flow(NETS[0], loss, [[2.0, 1, -1], [1.0, 1]], [0, 5])
     assert 0 < caught.value.time < 1
+    # In function space the steps shrink but never vanish: this, too, has to end.
+    with pytest.raises(lcn.FlowError, match="look at the gradient") as other:
+        lcn.function_space_flow(NETS[0], loss, [2.0, 1, 1, 1, -1], [-4.0], [0, 5])
+    assert abs(other.value.time - caught.value.time) < 1e-6
 
 
 def test_the_words_on_several_branches():

@@ -237,10 +237,11 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
                 f"scipy.integrate.solve_ivp, got {str(unused).rsplit(': ')[-1]}"
             ) from None
         while done < len(t):
-            finite = True
+            if not stuck:
+                finite = True
             message = solver.step()
             time, y = t[0] + solver.t, solver.y.reshape(b, n)
-            moved = solver.t_old is not None and solver.t - solver.t_old > 1e-15 * solver.t
+            moved = solver.t_old is not None and solver.t - solver.t_old > 1e-13 * solver.t
             stuck = 0 if moved else stuck + 1
             if solver.status == "failed" or stuck > STUCK or not np.isfinite(y).all():
                 time = time if solver.t_old is None else t[0] + solver.t_old
