@@ -75,7 +75,7 @@ def one_case(net, rng):
     start = time.process_time()
     try:
         error = relative_error(lcn.lift(net, v, delta), w)
-    except lcn.LCNError:
+    except lcn.LCNError:  # a refusal counts as a failure
         error = np.inf
     seconds = time.process_time() - start
     s = condition(net, w)

@@ -295,7 +295,7 @@ def _attempt(task, argument, index, single=None):
                 f"got {len(got)}"
             )
         return got, None
-    except Exception as e:
+    except Exception as e:  # whatever it is, it is recorded
         return None, (f"{type(e).__name__}: {e}", traceback.format_exc())
 
 
@@ -321,7 +321,7 @@ class _Store:
         """The stored outcome of a job; None when there is none, or only a damaged one."""
         try:
             data = self._path(job).read_bytes()
-        except FileNotFoundError:
+        except FileNotFoundError:  # not computed yet
             return None
         n = len(MAGIC)
         check, body = data[n : n + 32], data[n + 32 :]
@@ -354,7 +354,7 @@ def _name(task):
     if code is None:
         try:
             rest += hashlib.sha256(pickle.dumps(inner, 4)).hexdigest()
-        except (pickle.PicklingError, AttributeError, TypeError):
+        except (pickle.PicklingError, AttributeError, TypeError):  # told by its name alone
             rest += "?"
     else:
         rest += hashlib.sha256(code.co_code).hexdigest()
@@ -369,7 +369,7 @@ def _bar(progress, total):
         return lambda done: None if done is None else progress(done / total)
     try:
         from tqdm.auto import tqdm
-    except ImportError:
+    except ImportError:  # tqdm is optional
 
         def show(done):
             end = "\n" if done is None else ""

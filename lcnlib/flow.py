@@ -172,7 +172,7 @@ def _collocation(field, start, delta, t, rtol, atol, stop, progress):
         y, count, lost = collocate(
             _Field(field, delta, start), start, t - t[0], rtol, atol,
             show and (lambda time: show(t[0] + time)), stop)
-    except np.linalg.LinAlgError:
+    except np.linalg.LinAlgError:  # LSODA takes over
         lost = True
     if np.any(lost):
         if stop is not None:  # the other method begins anew

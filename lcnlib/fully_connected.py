@@ -26,7 +26,7 @@ def _weights(weights, name="weights"):
     """Checked matrices with equal batch axes and fitting sizes."""
     try:
         n = len(weights)
-    except TypeError:
+    except TypeError:  # refused below, with words
         raise InputError(f"{name}: expected a list of matrices, layer 1 first, got "
                          f"{type(weights).__name__}") from None
     if n == 0:
@@ -84,7 +84,7 @@ def random_weights(sizes, seed, batch=()):
     """
     try:
         sizes = [operator.index(n) for n in sizes]
-    except TypeError:
+    except TypeError:  # refused below, with words
         sizes = []
     if len(sizes) < 2 or min(sizes) < 1:
         raise InputError("sizes: expected at least two ints >= 1, inputs first, such as (5, 2, 1)")

@@ -153,7 +153,7 @@ def _by_collocation(branch, loss, v, t, y, lifts, rtol, atol, progress):
         y[:, left] = v[left]
         lifts[:], lost = field.path(t - t[0], y)
         left |= lost
-    except np.linalg.LinAlgError:
+    except np.linalg.LinAlgError:  # LSODA takes all of them
         left, count = np.ones(len(v), bool), 0
     branch.theta = theta
     if show is not None and not left.any():

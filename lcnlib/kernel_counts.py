@@ -188,7 +188,7 @@ def _real_roots(net, groups, real_roots):
         return degrees
     try:
         given = [index(r) for r in np.atleast_1d(np.array(real_roots, dtype=object))]
-    except TypeError:
+    except TypeError:  # refused below, with words
         given = None
     if given is None or len(given) != len(groups):
         raise InputError(

@@ -115,7 +115,7 @@ def _positive_int(value, what):
         raise ArchitectureError(f"{what}: expected an int >= 1, got {value!r}")
     try:
         n = operator.index(value)
-    except TypeError:
+    except TypeError:  # the caller refuses it, with words
         raise ArchitectureError(
             f"{what}: expected an int >= 1, got {value!r}; write D = 1 shapes as ints and "
             "others as tuples of D ints"
@@ -131,7 +131,7 @@ def _entries(value):
         return None
     try:
         return tuple(value)
-    except TypeError:
+    except TypeError:  # the caller refuses it, with words
         return None
 
 
@@ -221,7 +221,7 @@ def standard_normal(seed, batch, shapes):
         batch = tuple(operator.index(n) for n in entries)
         if min(batch, default=0) < 0:
             raise TypeError
-    except TypeError:
+    except TypeError:  # the caller refuses it, with words
         raise InputError(
             f"batch: expected an int or a tuple of ints >= 0, got {batch!r}"
         ) from None

@@ -32,7 +32,7 @@ def check(name, fig, names):
     undo = turned(fig, mirror)
     try:
         function(fig, names)
-    except (AssertionError, IndexError):
+    except (AssertionError, IndexError):  # as it should be
         return
     finally:
         for restore in undo:

@@ -14,7 +14,7 @@ from lcnlib import fully_connected, shallow_relu
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "ext"), str(ROOT / "tools")]
-pytest.importorskip("sphinx")
+pytest.importorskip("sphinx", reason="sphinx builds the API reference")
 import api  # noqa: E402
 import statements  # noqa: E402
 

@@ -244,7 +244,7 @@ def test_geodesics(node):
         a = tangent(net, w, rng)
         try:  # some run into the zero filter
             want.append(lcn.geodesic(net, w, a, s))
-        except lcn.FlowError:
+        except lcn.FlowError:  # see above
             continue
         cases.append(("geodesic", net, [w, a, s, 1e-13]))
     assert len(cases) >= CASES

@@ -91,3 +91,21 @@ def test_filters_are_checked_once(name):
         "geodesic": lambda: lcn.geodesic(net, filters, v, [0.1]),
     }[name]()
     assert len(count) == net.depth
+
+
+def test_errors_that_are_swallowed_say_why():
+    """An `except` that raises nothing has a comment beside it; a skip has its reason."""
+    silent = []
+    for path in sorted(p for d in ("lcnlib", "tools", "ext", "tests", "live", "benchmarks")
+                       for p in (ROOT.parent / d).rglob("*.py")):
+        lines = path.read_text(encoding="utf-8").split("\n")
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(node, ast.ExceptHandler) and not any(
+                    isinstance(inner, ast.Raise) for inner in ast.walk(node)):
+                if not any("#" in line for line in lines[node.lineno - 2:node.body[0].lineno]):
+                    silent.append(f"{path.relative_to(ROOT.parent)}:{node.lineno}")
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+                    ("skip", "skipif", "importorskip")) and not (
+                    node.keywords or (node.func.attr == "skip" and node.args)):
+                silent.append(f"{path.relative_to(ROOT.parent)}:{node.lineno}")
+    assert not silent

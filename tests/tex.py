@@ -326,7 +326,7 @@ class Parser:
                 while brace and self.peek() == ",":
                     self.take()
                     indices.append(self.expression())
-            except SyntaxError:
+            except SyntaxError:  # no list of indices
                 indices = None
             self.i = end
         raised = ""

@@ -52,7 +52,7 @@ def executed(path, folder):
     cache = get_cache(folder)
     try:
         record = cache.match_cache_notebook(nbformat.read(path, as_version=4))
-    except KeyError:
+    except KeyError:  # not executed by this build
         return None
     return cache.get_cache_bundle(record.pk).nb
 

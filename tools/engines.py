@@ -160,7 +160,7 @@ def process(command, **options):
         running.terminate()
         try:
             running.wait(30)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # it does not listen
             running.kill()
 
 

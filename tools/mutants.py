@@ -116,7 +116,7 @@ def changes(source):
 def compiles(text):
     try:
         compile(text, "", "exec")
-    except SyntaxError:
+    except SyntaxError:  # no program: not a mutant
         return False
     return True
 

@@ -116,7 +116,7 @@ def _shoot(radii, end, phi, x):
             slopes.append((rest - moved) / h)
         try:
             step = np.linalg.solve(np.array(slopes).T, rest)
-        except np.linalg.LinAlgError:
+        except np.linalg.LinAlgError:  # the caller tries another start
             return None
         size, t = np.abs(rest).max(), 1.0
         while t > 1e-3:

@@ -174,7 +174,7 @@ def _least_squares(a, b):
     at = a.transpose(0, 2, 1)
     try:
         return np.linalg.solve(at @ a, at @ b[..., None])[..., 0]
-    except np.linalg.LinAlgError:
+    except np.linalg.LinAlgError:  # a singular point: see above
         return None
 
 

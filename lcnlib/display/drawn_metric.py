@@ -19,7 +19,7 @@ def shoot(start, velocity, delta):
     try:
         end = None
         lcn.geodesic(PLANE, w, velocity, LONG)
-    except lcn.FlowError as error:
+    except lcn.FlowError as error:  # it reaches zero: draw up to there
         end = error.time
     s = np.linspace(0, LONG if end is None else 0.999 * end, 91)
     return lcn.geodesic_filters(PLANE, w, velocity, s), end

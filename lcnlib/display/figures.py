@@ -71,7 +71,7 @@ def use_style():
     })  # fmt: skip
     try:
         shell = get_ipython()
-    except NameError:
+    except NameError:  # plain Python: there is no notebook to set up
         return
     for setting in ("print_figure_kwargs = {'bbox_inches': None, 'metadata': {'Date': None}}",
                     # A picture for the page, and one for notebooks that are only looked at.

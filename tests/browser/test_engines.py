@@ -47,7 +47,7 @@ def engine(request):
         with engines.ALL[request.param]() as running:
             running.name = request.param
             yield running
-    except engines.Missing as missing:
+    except engines.Missing as missing:  # the reason names it
         pytest.skip(f"not tested in {request.param}: {missing}")
 
 

@@ -299,7 +299,7 @@ def test_what_is_dragged_is_in_python(lab):
         try:
             start.wait_for(timeout=15_000)
             break
-        except TimeoutError:
+        except TimeoutError:  # asked again
             continue
     start.wait_for()
     box = start.bounding_box()
