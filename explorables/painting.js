@@ -49,7 +49,7 @@ function build(stage) {
   const result = cells("The product, 25 cells", 5, 230, 160);
   stage.newLine();
   const view = label => stage.panel({ label, x: [0, 1], y: [0, 1], ticks: false, tall: 260, basis: 160 });
-  const before = view("The photograph"), after = view("The photograph after both layers");
+  const before = view("The photograph that comes in"), after = view("The photograph after both layers");
   ["first", "second"].forEach((key, k) => layers[k].cells({ n: 3, low: -2, high: 2, get: s => s[key], name: (i, j) => `layer ${k + 1}, row ${i + 1}, column ${j + 1}`,
     set: (i, j, x, s) => ({ [key]: s[key].map((row, a) => row.map((y, b) => a === i && b === j ? x : y)) }) }));
   stage.newRow();
