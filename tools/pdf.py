@@ -134,10 +134,10 @@ def main(html=ROOT / "_build/html", out=None, *chosen, browser=None):
             f'<meta charset="utf-8"><title>{title}</title>{head}'
             f'<style>{chr(10).join(rules)}</style><style>{STYLE}</style></head>'
             f'<body><main class="bd-content">{"".join(articles)}</main></body></html>')
-        printed = html / "_static" / "print.html"
+        printed = html / "_static" / f"print-{os.getpid()}.html"  # two may print at a time
         printed.write_text(document, encoding="utf-8")
         try:
-            page.goto(f"{base}_static/print.html", wait_until="load", timeout=600_000)
+            page.goto(f"{base}_static/{printed.name}", wait_until="load", timeout=600_000)
             page.evaluate("async () => { await document.fonts.ready; }")
             titles = page.evaluate("""() => [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")]
                 .map(h => h.textContent.replace(/\\s+/g, " ").trim())""")

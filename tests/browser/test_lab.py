@@ -56,7 +56,7 @@ OPEN = """async ({path, keep}) => {
   await shown.sessionContext.ready;
 }"""
 # What the copy holds is forgotten, so that what is seen afterwards has been printed.
-RUN = """() => {
+RUN_CELLS = """() => {
   const all = jupyterapp.shell.currentWidget.content.model.cells;
   for (let i = 0; i < all.length; i++) if (all.get(i).type === "code") all.get(i).clearExecution();
   return jupyterapp.commands.execute("notebook:run-all-cells");
@@ -238,7 +238,7 @@ def move_everything(lab, widgets):
 
 def runs_as_stored(lab, stored):
     """Run the open notebook; each cell says what it says in `stored`, the book's cells."""
-    assert lab.page.evaluate(RUN)
+    assert lab.page.evaluate(RUN_CELLS)
     lab.page.wait_for_function(IDLE)
     ran = lab.page.evaluate(CODE)
     assert [c["count"] for c in ran] == list(range(1, len(stored) + 1))

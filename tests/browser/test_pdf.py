@@ -52,7 +52,7 @@ def test_what_belongs_to_screens_only_stays_there(paper):
     text = "\n".join(page.extract_text() for page in paper.pages)
     for words in ("Skip to main content", "Show code cell", "Click to", "Print to PDF"):
         assert words not in text
-    assert "time: 0.25, invariant: δ = 3" in text  # a widget as small multiples
+    assert "roots of layer 1: −2, −0.6, invariant: δ = 0" in text  # a widget as small multiples
     assert "\\frac" not in text and "\\norm" not in text
 
 
