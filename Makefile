@@ -31,7 +31,7 @@ live: .venv/installed
 
 live-test: live
 	$(BIN)/python tools/live.py check
-	$(BIN)/python -m pytest -q -rA -n 2 tests/live/chapters.py
+	$(BIN)/python -m pytest -q -rA -n 2 --dist load tests/live/chapters.py
 
 live-lock: .venv/installed
 	$(BIN)/python tools/live_lock.py

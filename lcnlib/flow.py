@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from ._core.checks import as_filters
-from ._core.collocation import FINEST, LIMIT, collocate
+from ._core.collocation import MESSAGE, collocate, suits
 from ._core.hessian import LossFlow, QuadraticFlow
 from ._core.plan import plan
 from ._core.scaling import layer_norms, sharp_invariants, to_invariants
@@ -111,8 +111,7 @@ def gradient_flow(
     delta = sharp_invariants(p, start)
     stop = _stop(net, stop, field.velocity, start, t)
     done = None
-    small = net.n_parameters <= LIMIT
-    if quadratic and small and method is None and not options and len(t) > 1:
+    if quadratic and suits(net, t, method, options, rtol, atol):
         done = _collocation(field, start, delta, t, rtol, atol, stop, progress)
     if done is None:
         done = integrate(
@@ -158,9 +157,7 @@ def _stop(net, stop, velocity, start, t):
 
 
 def _collocation(field, start, delta, t, rtol, atol, stop, progress):
-    """States at t, evaluations and message; None where collocation does not apply."""
-    if not (FINEST <= rtol < 1 and (atol is None or atol > 0)):
-        return None
+    """States at t, evaluations and message; None where a flow was given up."""
     p = field.plan
     if atol is None:
 
@@ -180,7 +177,7 @@ def _collocation(field, start, delta, t, rtol, atol, stop, progress):
         return None
     if show is not None:
         show(t[-1], True)
-    return y, count, "Implicit collocation reached the last time."
+    return y, count, MESSAGE
 
 
 class _Field:

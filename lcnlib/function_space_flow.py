@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from ._core.checks import as_end_to_end, as_filters, as_invariants
-from ._core.collocation import FINEST, LIMIT, collocate
+from ._core.collocation import MESSAGE, collocate, suits
 from ._core.follow import Branch, Edge, Left
 from ._core.hessian import LossFlow, QuadraticFlow
 from ._core.lifts import LiftedField
@@ -115,10 +115,9 @@ def function_space_flow(
     settings = {"rtol": rtol, "atol": atol, "progress": progress}
     y, lifts = (np.empty((len(t), len(flat_v), n)) for n in (flat_v.shape[1], net.n_parameters))
     left, n_evaluations, message, rule = np.ones(len(flat_v), bool), 0, "", None
-    small = net.n_parameters <= LIMIT and len(t) > 1 and len(flat_v)
-    if (type(loss) is QuadraticLoss and small and method is None and not options and stop is None
-            and FINEST <= rtol and (atol is None or atol > 0)):
-        message = "Implicit collocation reached the last time."
+    if (type(loss) is QuadraticLoss and len(flat_v) and stop is None
+            and suits(net, t, method, options, rtol, atol)):
+        message = MESSAGE
         left, n_evaluations = _by_collocation(branch, loss, flat_v, t, y, lifts, **settings)
     if left.any() or not len(left):
         # Some flows of a quadratic loss, or all of another one, which may know the batch.

@@ -55,10 +55,10 @@ def main():
     if not {"cold strict build", "a browser"} & set(failed):
         run("JupyterLite", [sys.executable, "tools/live.py", "lite", "_build/test/_build/html"])
         env = {**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")}
-        run("browser", [*PYTEST, "-n", "2", "--dist", "loadgroup", "tests/browser"], env=env)
+        run("browser", [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser"], env=env)
         # Two chapters by their buttons; `make live-test` takes all.
-        run("live in a browser", [*PYTEST, "-n", "2", "tests/live/chapters.py", "-k",
-                                  "second or 07_riemannian_flow or failed or file"],
+        run("live in a browser", [*PYTEST, "-n", "2", "--dist", "load", "tests/live/chapters.py",
+                                  "-k", "second or 07_riemannian_flow or failed or file"],
             env=env)
     print(f"\nmake test took {time.monotonic() - start:.0f} s")
     if failed:

@@ -30,6 +30,8 @@ MATRIX_LIMIT = 12
 LIMIT = 128
 # Flows go in groups of so many numbers: their arrays stay in a core's own cache.
 GROUP = 5000
+# What both flows say when it has served them.
+MESSAGE = "Implicit collocation reached the last time."
 # The finest relative tolerance that rounding in the tables leaves room for.
 FINEST = 1e-13
 # Of the collocation polynomial.
@@ -192,6 +194,12 @@ def _newton(field, flows, linear, y, z, h, scale):
     if z is not whole:
         whole[:, live] = z
     return used
+
+
+def suits(net, t, method, options, rtol, atol):
+    """Whether flows of a quadratic loss go by collocation: small ones, with nothing else asked."""
+    return (method is None and not options and net.n_parameters <= LIMIT and len(t) > 1
+            and FINEST <= rtol and (atol is None or atol > 0))
 
 
 def collocate(field, y0, t, rtol, atol, show=None, stop=None):

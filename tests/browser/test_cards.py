@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 from browser import settled
 from playwright.sync_api import expect
-from test_pages import AXE, RULES
+from test_pages import nothing_for_axe
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "ext"))
 import reading  # noqa: E402
-
-pytestmark = pytest.mark.xdist_group("cards")  # one process reads the pages
 
 CHAPTER = "book/07_riemannian_flow.html"
 PLACES = {  # what a link leads to, and words of its card
@@ -29,15 +27,6 @@ PLACES = {  # what a link leads to, and words of its card
 
 def reference(page, place):
     return page.locator(f'main a[href^="{place}"]:not(.headerlink):visible').first
-
-
-def nothing_for_axe(page, place):
-    """Fail with what axe-core finds in this place; test_pages.py asks about the rest."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))  # the page's policy allows no script tag
-    found = page.evaluate("""async ([rules, place]) => (await axe.run(place, {
-      runOnly: rules, resultTypes: ["violations"], preload: false})).violations.map(v => v.help)""",
-                          [RULES, place])
-    assert not found, found
 
 
 @pytest.fixture
@@ -69,7 +58,7 @@ def test_a_mouse_that_rests_on_a_link_shows_what_it_leads_to(chapter):
         chapter.wait_for_timeout(500)
         assert card.count() == 1
         if place.startswith("05_"):
-            nothing_for_axe(chapter, ".lcn-card")
+            nothing_for_axe(chapter, place=".lcn-card")
         chapter.keyboard.press("Escape")  # away, the mouse where it is
         assert not card.count()
         chapter.mouse.move(5, 5)
@@ -128,7 +117,7 @@ def test_a_finger_sees_the_card_goes_there_and_comes_back_from_a_folder(chromium
     assert card.evaluate("e => e === document.activeElement")
     assert link.bounding_box()["y"] + 10 < card.bounding_box()["y"]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    nothing_for_axe(page, ".lcn-card")
+    nothing_for_axe(page, place=".lcn-card")
     page.get_by_role("button", name="Close").tap()
     assert not card.count() and link.evaluate("e => e === document.activeElement")
     link.tap()
@@ -142,7 +131,7 @@ def test_a_finger_sees_the_card_goes_there_and_comes_back_from_a_folder(chromium
     page.wait_for_url("**/05_one_kernel.html#def-05-smooth")
     back = page.get_by_role("button", name="Back to 7.")
     back.wait_for()
-    nothing_for_axe(page, ".lcn-back")
+    nothing_for_axe(page, place=".lcn-back")
     back.tap()
     page.wait_for_url("**/07_riemannian_flow.html")
     expect(link).to_be_focused(timeout=60_000)
@@ -205,5 +194,5 @@ def test_search_from_a_folder_begins_with_the_statement(chromium, html, asked, n
     assert len(itself.inner_text()) > 20
     if asked == "Theorem 7.1":  # this page has no MathJax of its own
         expect(page.locator(".lcn-answers .math:not(:has(mjx-container))")).to_have_count(0)
-        nothing_for_axe(page, ".lcn-answers")
+        nothing_for_axe(page, place=".lcn-answers")
     page.close()

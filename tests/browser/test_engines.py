@@ -40,8 +40,7 @@ SETTLED = "return (window.MathJax?.startup?.promise ?? Promise.resolve()).then("
           "() => document.fonts.ready).then(() => true)"
 
 
-@pytest.fixture(scope="session", params=[
-    pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in engines.ALL])
+@pytest.fixture(scope="session", params=list(engines.ALL))
 def engine(request):
     try:
         with engines.ALL[request.param]() as running:

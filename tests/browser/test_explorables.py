@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from test_pages import AXE, RULES
+from test_pages import nothing_for_axe
 
 import lcnlib as lcn
 from lcnlib.display import drawn_critical, drawn_images, modules
@@ -49,13 +49,6 @@ def words(page):
 def spoken(page):
     page.wait_for_timeout(300)
     return page.locator("[aria-live]").inner_text()
-
-
-def nothing_for_axe(page):
-    page.add_script_tag(path=AXE)
-    found = page.evaluate("""async rules => (await axe.run({runOnly: rules, resultTypes:
-        ["violations"]})).violations.map(v => v.id + " " + v.nodes[0].html)""", RULES)
-    assert not found, "\n".join(found)
 
 
 def drag(page, handle, dx, dy):

@@ -10,8 +10,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import pdf  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("pdf")  # one process prints
-
 CHAPTERS = ["book/03_flow.html", "book/09_bounce.html"]
 
 

@@ -25,9 +25,6 @@ LAUNCH = ("mybinder.org", "colab.research.google.com", "/issues/new", "/edit/")
 ADDRESS = "https://anna.github.io/book/"
 
 
-pytestmark = pytest.mark.xdist_group("publishing")  # one process builds the small book
-
-
 def parsed(path):
     # Reading drawings takes most of the time.
     text = re.sub(r"<svg.*?</svg>", "", path.read_text(encoding="utf-8"), flags=re.S)
