@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from ._core.checks import as_filters
+from ._core.solver import check_loss
 from .convolution import end_to_end
 from .errors import FlowError, InputError
 from .invariants import invariants
@@ -67,6 +68,7 @@ def gradient_descent(net, loss, filters, step, n_steps, momentum=0.0):
     path = [np.empty((n_steps + 1, *w.shape)) for w in ws]
     us = [np.zeros_like(w) for w in ws]
     v = end_to_end(net, ws)
+    check_loss(loss, v, v.shape[: v.ndim - net.ndim])
     vs = np.empty((n_steps + 1, *v.shape))
     for n in range(n_steps + 1):
         for kept, w in zip(path, ws):
@@ -83,8 +85,6 @@ def gradient_descent(net, loss, filters, step, n_steps, momentum=0.0):
                 value = np.asarray(loss.value(v), dtype=float)
                 finite = np.isfinite(v).all() and np.isfinite(value).all()
             except InputError:  # an argument overflowed on the way
-                if n == 0:  # or the loss does not fit
-                    loss.gradient(v)
                 finite = False
         if not finite:
             raise FlowError(

@@ -183,6 +183,8 @@ def _collocation(field, start, delta, t, rtol, atol, stop, progress):
 class _Field:
     """What `collocate` asks of the flow of a quadratic loss in parameter space."""
 
+    shortest = 0.0
+
     def __init__(self, field, delta, start):
         self.field, self.delta = field, delta
         self.peak = np.abs(start).max(axis=1, initial=0.0)

@@ -23,8 +23,9 @@ from ._core.solver import (
     whole_size,
 )
 from .errors import FlowError
+from .factorization import tolerance
 from .flow import record
-from .lifting import lift
+from .lifting import lift, lift_many
 from .losses import QuadraticLoss
 
 __all__ = ["function_space_flow"]
@@ -101,6 +102,7 @@ def function_space_flow(
     >>> bool(np.abs(one.end_to_end - two.end_to_end).max() < 1e-7)
     True
     """
+    exact = tolerance(v, None, 1)
     v = as_end_to_end(net, v)
     t = as_times(t)
     check_tolerances(rtol, atol)
@@ -110,8 +112,9 @@ def function_space_flow(
     flat_v = v.reshape(-1, prod(k))
     flat_delta = delta.reshape(len(flat_v), net.depth - 1)
     p = plan(net)
-    branch = Branch(net, flat_delta, p.pack(_initial_lifts(net, flat_v, flat_delta, guess, batch)))
+    branch = Branch(net, flat_delta, _initial_lifts(net, flat_v, flat_delta, guess, batch, exact))
     branch.follow(flat_v)
+    flat_v = p.product(branch.theta)  # what was noise in v is not carried along
     settings = {"rtol": rtol, "atol": atol, "progress": progress}
     y, lifts = (np.empty((len(t), len(flat_v), n)) for n in (flat_v.shape[1], net.n_parameters))
     left, n_evaluations, message, rule = np.ones(len(flat_v), bool), 0, "", None
@@ -206,15 +209,16 @@ def _by_solver(branch, slope, v, t, stop, **settings):
     return y, branch.path(t, y, edge.trail), n_evaluations, message, rule
 
 
-def _initial_lifts(net, v, delta, guess, batch):
-    """One lift for each flow of the batch, as a list of H arrays (B, *k_i)."""
-    if guess is not None:
-        guess = as_filters(net, guess, "guess")
+def _initial_lifts(net, v, delta, guess, batch, rtol):
+    """One packed lift for each flow of the batch, (B, P)."""
+    if guess is None:
+        lifts, good = lift_many(net, v, delta)
+    else:
+        lifts, good = np.empty((len(v), net.n_parameters)), np.zeros(len(v), bool)
         guess = [np.broadcast_to(w, batch + k).reshape(len(v), *k)
-                 for w, k in zip(guess, net.filter_shapes)]
-    lifts = [
-        lift(net, x.reshape(net.end_to_end_shape), d,
-             None if guess is None else [w[b] for w in guess])
-        for b, (x, d) in enumerate(zip(v, delta))
-    ]
-    return [np.stack(ws) for ws in zip(*lifts)]
+                 for w, k in zip(as_filters(net, guess, "guess"), net.filter_shapes)]
+    for b in np.flatnonzero(~good):
+        found = lift(net, v[b].reshape(net.end_to_end_shape), delta[b],
+                     guess and [w[b] for w in guess], rtol=rtol)
+        lifts[b] = plan(net).pack(found)
+    return lifts

@@ -17,8 +17,8 @@ class LCN:
     """Architecture of a deep linear convolutional network; frozen and hashable.
 
     Layer i cross-correlates a D-dimensional signal with one filter of shape
-    ``filter_shapes[i]`` and keeps every ``strides[i]``-th output.  Layer 1 acts
-    first.  Composition of layers is multiplication of polynomials,
+    ``filter_shapes[i]`` and keeps every ``strides[i]``-th output: one channel in, one out.
+    Layer 1 acts first.  Composition of layers is multiplication of polynomials,
     which is what `end_to_end_shape` and `cumulative_strides` record.
 
     Book: lem-01-sizes, thm-01-composition, thm-02-dimension.

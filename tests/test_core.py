@@ -61,6 +61,8 @@ def test_velocity_and_hessian(name):
 class Field:
     """y' = velocity(y), with minus its derivative: nothing to refuse, nothing to hold."""
 
+    shortest = 1e-14
+
     def __init__(self, velocity, matrix):
         self.function, self.matrix = velocity, matrix
 

@@ -88,5 +88,6 @@ def test_blow_up_and_bad_input():
                             (("a", 5), "step")):
         with pytest.raises(lcn.InputError, match=f"{word}: expected"):
             lcn.gradient_descent(net, loss, start, *arguments)
-    with pytest.raises(lcn.InputError):
-        lcn.gradient_descent(net, lcn.QuadraticLoss([1.0]), start, 0.1, 5)
+    for bad in (lcn.QuadraticLoss([1.0]), lcn.Loss(loss.value, lambda v: v[:1]), None):
+        with pytest.raises(lcn.InputError, match=r"expected .* got"):
+            lcn.gradient_descent(net, bad, start, 0.1, 5)

@@ -236,6 +236,18 @@ def test_escape_from_the_saddle_at_depth_three(size, solver):
     assert abs(flow.filters[0][-1, 0] - 0.5) < 1e-8 / size
 
 
+@pytest.mark.parametrize(("depth", "size"), [(3, 1e-30), (3, 1e-100), (4, 1e-10), (5, 1e-40)])
+def test_the_power_law_of_escape(depth, size, solver):
+    """k = (1, ..., 1), balanced: w' = w^(H-1) (1 - w^H), so 1 / |w|^(H-2) falls linearly."""
+    power = depth - 2
+    t = np.array([0.0, 1 - 2.0**-power, 1 - 4.0**-power, 2]) / (power * size**power)
+    # Then LSODA says that its steps, too short to be seen in the time, become too small.
+    n = 4 if solver == "collocation" and size >= 1e-30 else 3
+    flow = lcn.gradient_flow(LCN((1,) * depth), by(solver, QuadraticLoss([1.0])),
+                             [[size]] * depth, t[:n])
+    np.testing.assert_allclose(flow.filters[0][1:, 0], [2 * size, 4 * size, 1][:n - 1], rtol=1e-6)
+
+
 def test_tiny_starts_go_where_scaled_ones_go(solver):
     net, loss = LCN((3, 2), 2), QuadraticLoss([1.0, 2, 3, 2, 1])
     w = [x * 1e-60 for x in lcn.random_filters(net, 2)]

@@ -16,7 +16,7 @@ import numpy as np
 from ..network import LCN
 from .newton import directions, polish
 from .polynomials import TooLargeError, multiply, upsample
-from .polyphase import split_first
+from .polyphase import split_first, split_first_of_many
 from .several_variables import factor_candidates
 
 # Gauss-Newton on the two sides of a splitting, up to this many entries of the Jacobian.
@@ -44,22 +44,57 @@ def split(v, layers, tol, limit):
     -------
     list of lists of ndarrays
     """
-    steps = [_effective(layer) for layer in layers]
-    busy = [i for i, s in enumerate(steps) if any(s)]
-    # The grid on which v lives, axis by axis; the residual finds out when v does not.
-    grid = [gcd(*(steps[i][a] for i in busy)) or 1 for a in range(v.ndim)] if busy else []
-    steps = {i: tuple(s // g for s, g in zip(steps[i], grid)) for i in busy}
-    v = v[tuple(slice(None, None, g) for g in grid)]
+    v, busy = _on_its_grid(v, layers)
     v = v / (np.linalg.norm(v) or 1.0)
     if not v.any():
         return []
     out = []
-    for answer in _split_busy(v, [(layers[i][0], steps[i]) for i in busy], tol, limit):
+    for answer in _split_busy(v, list(busy.values()), tol, limit):
         filters = [np.ones(shape) for shape, _ in layers]
         for i, w in zip(busy, answer):
             filters[i] = w
         out.append(filters)
     return out
+
+
+def split_many(v, layers, tol):
+    """One factorisation for every row of v (B, *n), and for which rows there is no other (B,).
+
+    Strides alone have to tell the layers apart: else None.
+    """
+    out, sure = [np.ones((len(v), *shape)) for shape, _ in layers], np.ones(len(v), bool)
+    v, busy = _on_its_grid(v, layers)
+    if len(busy) == 1:
+        out[next(iter(busy))] = v
+    if len(busy) < 2:
+        return out, sure
+    sides = _sides(v.shape[1:], list(busy.values()))
+    if sides is None:
+        return None
+    first, second, a, b, shape, s = sides
+    u, g, sure = split_first_of_many(v, shape, s, tol)
+    places = list(busy)
+    for side, part, some in ((first, u, a), (second, g, b)):
+        found = split_many(part, some, tol)
+        if found is None:
+            return None
+        for i, w in zip(side, found[0]):
+            out[places[i]] = w
+        sure = sure & found[1]
+    return out, sure
+
+
+def _on_its_grid(v, layers):
+    """v on the grid on which it lives, and {number: layer} of the layers that are no scalars.
+
+    The residual finds out when v does not live there.
+    """
+    steps = [_effective(layer) for layer in layers]
+    busy = [i for i, s in enumerate(steps) if any(s)]
+    axes = range(len(layers[0][0]))
+    grid = [gcd(*(steps[i][a] for i in busy)) or 1 for a in axes] if busy else []
+    v = v[(..., *(slice(None, None, g) for g in grid))]
+    return v, {i: (layers[i][0], tuple(s // g for s, g in zip(steps[i], grid))) for i in busy}
 
 
 def _effective(layer):
@@ -73,15 +108,10 @@ def _split_busy(v, layers, tol, limit):
         return [[v]]
     if not layers:
         return [[]]
-    first = _first_side(v, layers)
-    if first is None:
+    sides = _sides(v.shape, layers)
+    if sides is None:
         return _share_out(v, [shape for shape, _ in layers], tol, limit)
-    second = [i for i in range(len(layers)) if i not in first]
-    a, b = [layers[i] for i in first], [layers[i] for i in second]
-    shape = tuple(1 + sum((k[x] - 1) * s[x] for k, s in a) for x in range(v.ndim))
-    # A variable that B does not have: any stride beyond A's length says so.
-    s = tuple(gcd(*(t[x] for _, t in b)) or shape[x] for x in range(v.ndim))
-    b = [(k, tuple(t // n for t, n in zip(steps, s))) for k, steps in b]
+    first, second, a, b, shape, s = sides
     delicate = len({t for _, t in layers}) < len(layers)
     out = []
     for u, g, e in split_first(v, shape, s, tol):
@@ -106,14 +136,24 @@ def _split_busy(v, layers, tol, limit):
     return out
 
 
-def _first_side(v, layers):
-    """Indices of the layers A that polyphase components split off, the fewest; None: nothing."""
-    best = None
-    for axis, n in enumerate(v.shape):
+def _sides(size, layers):
+    """Indices of A, which polyphase components split off, the fewest layers, and of B; None: none.
+
+    Then A, B as polynomials in x^s, the shape of the product of A, and s.
+    """
+    first = None
+    for axis, n in enumerate(size):
         side = [i for i, (_, t) in enumerate(layers) if t[axis] == 1]
-        if n > 1 and len(side) < len(layers) and (best is None or len(side) < len(best)):
-            best = side
-    return best
+        if n > 1 and len(side) < len(layers) and (first is None or len(side) < len(first)):
+            first = side
+    if first is None:
+        return None
+    second = [i for i in range(len(layers)) if i not in first]
+    a, b = [layers[i] for i in first], [layers[i] for i in second]
+    shape = tuple(1 + sum((k[x] - 1) * s[x] for k, s in a) for x in range(len(size)))
+    # A variable that B does not have: any stride beyond A's length says so.
+    s = tuple(gcd(*(t[x] for _, t in b)) or shape[x] for x in range(len(size)))
+    return first, second, a, [(k, tuple(t // n for t, n in zip(u, s))) for k, u in b], shape, s
 
 
 def _refine(v, u, g, s):

@@ -214,6 +214,9 @@ def collocate(field, y0, t, rtol, atol, show=None, stop=None):
         derivative of the velocity, nearly: it serves Newton's method;
         ``refuses(flows, h)``: who is to try a smaller step than h, as truth values (b,);
         ``again(flows)``: these do;
+        ``shortest``, the part of the time that a step must not fall below: where flows may reach
+        an edge.  Without one, steps may be too short to be seen in the time: a flow that
+        left a saddle after 1e100 units goes on at its own pace;
         ``hold(y, flows, times)``, called at the end of each step: y put back to what it
         conserves, and which flows, as truth values (b,), are to be given up.
     y0 : ndarray, shape (B, P)
@@ -291,7 +294,7 @@ def _group(field, flows, out, lost, t, rtol, atol, show, stop):
             old_z[:, ~solved] = 0.0  # the predictor may be to blame
             field.again(flows[~good])
             y[good], gone[good] = field.hold(y[good], flows[good], time[good])
-            gone |= ~good & (h * factor < 1e-14 * np.abs(time))
+            gone |= ~good & (h * factor < np.maximum(field.shortest * np.abs(time), 1e-290))
         if hit is not None:
             for i, state in zip(*hit):
                 out[t > stop.ended[flows[i]], flows[i]] = state

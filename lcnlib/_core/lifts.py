@@ -31,6 +31,8 @@ class LiftedField:
         Margins at which `Edge` says that a flow has left the smooth locus.
     """
 
+    shortest = 1e-14
+
     def __init__(self, branch, flow, floor):
         self.branch, self.flow, self.plan = branch, flow, branch.plan
         self.ends = branch.theta.copy()
