@@ -77,7 +77,23 @@
       if (!holds) size *= 10;
     }
     await document.fonts.ready;
+    holdStops();
     returnToPlace();
+  }
+  // A line may end between a formula and its full stop: hold the two together.  Long formulas may
+  // have to break, they stay as they are.
+  function holdStops() {
+    var short = Array.from(document.querySelectorAll("span.math")).filter(function (math) {
+      var next = math.nextSibling;
+      return next && next.nodeType === Node.TEXT_NODE && /^[.,;:!?)]/.test(next.data) && math.offsetWidth < 200;
+    });
+    short.forEach(function (math) {
+      var stops = math.nextSibling, box = document.createElement("span");
+      stops.splitText(/^[.,;:!?)]+/.exec(stops.data)[0].length);
+      box.className = "lcn-hold";
+      math.before(box);
+      box.append(math, stops);
+    });
   }
   // A link into the page: formulas have moved its place since the browser went there.  Who has
   // scrolled meanwhile stays where he is.

@@ -29,7 +29,7 @@ STYLE = """
   html, body { background: white; font-size: 10.5pt; }
   main { max-width: none; padding: 0; }
   main > article { break-before: page; }
-  figure, .print-multiples > div, div.cell_output svg, div.cell_input { break-inside: avoid; }
+  .print-multiples > div, div.cell_output svg, div.cell_input { break-inside: avoid; }
   .print-multiples { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm; }
   .print-multiples svg { width: 100%; height: auto; }
   .print-multiples p { text-align: center; font-size: 9pt; margin: 0; }
@@ -115,6 +115,8 @@ def main(html=ROOT / "_build/html", out=None, *chosen, browser=None):
           contextlib.nullcontext(browser) if browser else chromium() as browser):
         context = browser.new_context(viewport={"width": 1000, "height": 1400},
                                       color_scheme="light", bypass_csp=True)
+        # Paper has the drawing of lcnlib that a picture to drag would replace.
+        context.route("**/_static/explorables.js*", lambda route: route.abort())
         page, articles, rules = context.new_page(), [], {}
         head = ""
         for name in chosen:

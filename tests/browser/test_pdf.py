@@ -52,6 +52,12 @@ def test_what_belongs_to_screens_only_stays_there(paper):
         assert words not in text
     assert "roots of layer 1: −2, −0.6, invariant: δ = 0" in text  # a widget as small multiples
     assert "\\frac" not in text and "\\norm" not in text
+    assert "Drag it, or press" not in text  # a picture to drag is its drawing
+
+
+def test_no_sheet_is_empty(paper):
+    for i, page in enumerate(paper.pages, 1):
+        assert len(page.extract_text()) > 60, f"sheet {i}"
 
 
 def test_every_page_of_the_book_is_printed():
