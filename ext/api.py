@@ -8,6 +8,7 @@ there as comments.  ``Book: thm-name`` in a docstring becomes a link to the stat
 import ast
 import inspect
 import re
+from pathlib import Path
 from types import ModuleType
 
 from docutils import nodes
@@ -46,7 +47,8 @@ def entry(name):
 
 class ApiReference(SphinxDirective):
     def run(self):
-        self.env.note_reread()  # it depends on the library
+        for path in Path(lcnlib.__file__).parent.rglob("*.py"):
+            self.env.note_dependency(str(path))
         lines = []
         for title, names in groups():
             lines += ["", f"## {title}", ""]

@@ -72,11 +72,6 @@ def title_once(app, pagename, templatename, context, doctree):
         context["docstitle"] = ""
 
 
-def write_every_page(app, env):
-    # Sphinx writes only what has changed, and would not see a reference to what is gone.
-    return sorted(env.found_docs)
-
-
 def whole_lines(outputs):
     # MyST-NB ends a line wherever the kernel happened to send what was printed so far.
     joined = {}
@@ -94,7 +89,6 @@ def setup(app):
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_HideCellInput))
     app.connect("doctree-read", fold_proofs)
-    app.connect("env-get-updated", write_every_page)
     app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("html-page-context", set_default_mode)
     app.connect("html-page-context", title_once)

@@ -4,8 +4,8 @@ usage: python tools/build.py [--cold] [OUT]
 
 Once `make live` has been run, JupyterLite and its button are built anew with the book.
 
-Only pages that have changed are read anew, and all are written, so that a reference to what is
-gone is found on every page (ext/book_fixes.py).  After a build with a fault all are read anew: a
+Only pages that have changed are read anew, and written, or all of them when what they show of each
+other has changed (ext/only_changed.py).  After a build with a fault all are read anew: a
 page's own faults are told when it is read.  Notebooks are executed as many at a time as there are
 cores.  Executed cells are kept between builds, but not past a change of the library's code (its
 comments and docstrings may change) or of the lock; ``--cold`` starts from nothing.  OUT is the
@@ -131,9 +131,11 @@ def main(*args):
         sys.exit("The book was not built: the warnings and errors above say why.")
     publishing.protect(index.parent)  # the first page, which only leads on, is no page of Sphinx
     publishing.hashes(index.parent)
-    # In a process of its own: it draws, and this one has not loaded matplotlib.
-    subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview",
-                    index.parent / "_static" / "preview.png"], cwd=ROOT, check=True)
+    preview = index.parent / "_static" / "preview.png"
+    if not preview.exists():
+        # In a process of its own: it draws, and this one has not loaded matplotlib.
+        subprocess.run([sys.executable, ROOT / "tools" / "picture.py", "preview", preview],
+                       cwd=ROOT, check=True)
     if live:
         subprocess.run([sys.executable, ROOT / "tools" / "live.py", "lite", index.parent],
                        cwd=ROOT, check=True)

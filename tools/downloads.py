@@ -63,11 +63,22 @@ def main(html, source=ROOT):
     url = (config["repository"]["url"] or "").rstrip("/").removesuffix(".git")
     book = translate.Book(source)
     for stem in filter(book.readable, book.paths):
+        # Pages of Markdown have a notebook too, for the links that lead to them.
+        out = html / "_sources" / "book" / f"{stem}.ipynb"
+        if not written_anew(out, book.paths[stem]):
+            continue
         made = book.notebook(stem, executed(book.paths[stem], html.parent / ".jupyter_cache"))
         if any(cell.cell_type == "code" for cell in made.cells):
             made.cells.insert(0, first_cell(url))
-        # Pages of Markdown have a notebook too, for the links that lead to them.
-        (html / "_sources" / "book" / f"{stem}.ipynb").write_text(text(made), encoding="utf-8")
+        out.write_text(text(made), encoding="utf-8")
+
+
+def written_anew(out, source):
+    """Whether Sphinx has copied the source of this page since the notebook was made."""
+    copy = out.with_suffix(source.suffix)
+    if copy == out or not out.exists():
+        return not out.exists() or out.read_bytes() == source.read_bytes()
+    return out.stat().st_mtime_ns <= copy.stat().st_mtime_ns
 
 
 def lab(folder):
