@@ -14,6 +14,9 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 # Bytes of a page's own HTML and pictures as they are, and of everything it loads on a first visit,
 # compressed as web servers do.
 LIMIT, ALL = 3_000_000, 1_500_000
+# What may differ in the dark, on a phone: colours and sizes.
+DARK_AND_SMALL = ["color-contrast", "link-in-text-block", "target-size",
+                  "scrollable-region-focusable"]
 WHOLE = (FRONT := "book/index.html"), "book/07_riemannian_flow.html", "book/notation.html"
 LONG = 120_000  # ms to wait for what must happen; the machine may be busy
 FRONT_LIMIT = 1_000_000
@@ -63,13 +66,48 @@ def nothing(page, *probes):
     assert not any(found.values()), "\n".join(f"{k}: {v}" for k, v in found.items() if v)
 
 
-def nothing_for_axe(page, whole=True, place=None):
+# Of texts that look alike, the first: colour, size and weight, the background of all that they lie
+# in, and what classes they and their parent have.  What is taken out of the flow counts by itself,
+# because it may lie on anything.  The others keep their place: the mark only says what to measure.
+ONE_OF_EACH_LOOK = """() => {
+  const known = new Map(), seen = new Set();
+  const below = e => {  // what the text of e lies on
+    if (!e) return "";
+    if (!known.has(e)) {
+      const s = getComputedStyle(e);
+      const own = /static|relative/.test(s.position) ? "" : `#${known.size}`;
+      const look = [own, s.backgroundColor, s.backgroundImage, s.opacity, s.filter, s.mixBlendMode]
+        .join();
+      const last = below(e.parentElement);
+      known.set(e, look === ",rgba(0, 0, 0, 0),none,1,none,normal" ? last : `${last}/${look}`);
+    }
+    return known.get(e);
+  };
+  for (const e of document.querySelectorAll("body *")) {
+    const speaks = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!speaks && !/^(INPUT|SELECT|TEXTAREA)$/.test(e.tagName)) continue;
+    const s = getComputedStyle(e), p = e.parentElement;
+    const look = [e.tagName, e.className, e.type, e.disabled, p.tagName, p.className, s.color,
+                  s.fontSize, s.fontWeight, s.textShadow, s.visibility, s.display,
+                  s.getPropertyValue("-webkit-text-fill-color"), !e.getClientRects().length,
+                  below(e)].join("|");
+    e.toggleAttribute("data-look", !seen.has(look));
+    seen.add(look);
+  }
+}"""
+
+
+def nothing_for_axe(page, whole=True, place=None, rules=None):
     """Fail with what axe-core finds in the page, or in the place that a selector names.
 
     Unless `whole`, what is alike in all pages is taken out first, nine tenths of a page's nodes:
-    the insides of formulas and drawings, and words of code but the first of each colour.
+    the insides of formulas and drawings, and words of code but the first of each colour; and of
+    texts that look alike the contrast of one is measured.  `rules` in place of all of RULES.
     """
-    page.evaluate(AXE.read_text(encoding="utf-8"))  # the page's policy allows no script tag
+    if not page.evaluate("!!window.axe"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))  # the page's policy allows no script tag
+    page.evaluate("s => axe.configure({rules: [{id: 'color-contrast', selector: s}]})",
+                  "*" if whole else "[data-look]")
     if not whole:
         page.evaluate("""() => {
           for (const m of document.querySelectorAll("mjx-container"))
@@ -81,9 +119,11 @@ def nothing_for_axe(page, whole=True, place=None):
             if (seen.has(word.className)) word.replaceWith(word.textContent);
             else seen.add(word.className);
         }""")
+        page.evaluate(ONE_OF_EACH_LOOK)
     # The long lists of what passed stay in the browser: they would take most of the time.
     found = page.evaluate("""async ([rules, place]) => (await axe.run(place || document, {
-      runOnly: rules, resultTypes: ["violations"], preload: !place})).violations""", [RULES, place])
+      runOnly: rules, resultTypes: ["violations"], preload: !place})).violations""",
+                          [rules or RULES, place])
     lines = []
     for rule in found:
         lines.append(f"[{rule['impact']}] {rule['id']}: {rule['help']}")
@@ -109,14 +149,55 @@ def changed(page, box, before):
     return before
 
 
-def test_wide(visit, page_name):
+def test_wide_then_dark_and_on_a_phone(visit, page_name):
     page = visit(page_name)
+    assert page.locator("html").get_attribute("data-theme") == "light"
     nothing(page, "untypeset", "texErrors", "rawTex", "broken", "nameless", "pale")
     check_weight(page.weights.values(), LIMIT if page_name != FRONT else FRONT_LIMIT,
                  ALL if page_name != FRONT else FRONT_LIMIT)
     for k, box in enumerate(page.locator(".lcn-explore").all()):
         try_widget(page, box, f"widget {k}")
-    nothing_for_axe(page, whole=page_name in WHOLE)
+    if page_name in WHOLE:
+        nothing_for_axe(page)
+    # The same page in other surroundings: to typeset it anew takes longer than this.
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark", timeout=LONG)
+    at_rest(page)
+    finger = Finger(page)
+    dark_and_on_a_phone(page, finger.tap)
+    nothing_for_axe(page, whole=False, rules=DARK_AND_SMALL)
+    if page_name not in WHOLE:
+        finger.away()
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(color_scheme="light")
+        expect(page.locator("html")).to_have_attribute("data-theme", "light", timeout=LONG)
+        at_rest(page)
+        nothing_for_axe(page, whole=False)
+
+
+def at_rest(page):
+    """Wait until the colours of the theme that was left have gone."""
+    page.wait_for_function("""() => !document.getAnimations().some(
+        a => a.effect.getComputedTiming().endTime < Infinity)""")
+
+
+class Finger:
+    """A finger in place of the mouse, as a context with `has_touch` has from its start."""
+
+    def __init__(self, page):
+        self.client = page.context.new_cdp_session(page)
+        self.emulate(enabled=True)
+        assert page.evaluate("matchMedia('(pointer: coarse)').matches")
+
+    def emulate(self, enabled):
+        self.client.send("Emulation.setTouchEmulationEnabled", {"enabled": enabled})
+
+    def tap(self, x, y):
+        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+            self.client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def away(self):
+        self.emulate(enabled=False)
 
 
 def check_weight(responses, limit, limit_all):
@@ -185,9 +266,7 @@ def far_end(x, rail):
     return rail["x"] + (4 if left else rail["width"] - 4)
 
 
-def test_dark_and_on_a_phone(visit, page_name):
-    page = visit(page_name, scheme="dark", touch=True)
-    assert page.locator("html").get_attribute("data-theme") == "dark"
+def dark_and_on_a_phone(page, tap):
     nothing(page, "pale")
     page.set_viewport_size({"width": 360, "height": 780})
     nothing(page, "wide", "cramped")
@@ -197,9 +276,15 @@ def test_dark_and_on_a_phone(visit, page_name):
         before = picture(box)
         x, y, rail = knob(handle)
         assert rail["height"] >= 40, "the slider is too small for a finger"
-        page.touchscreen.tap(far_end(x, rail), y)
+        tap(far_end(x, rail), y)
         assert changed(page, box, before) != before, "a finger does not move the slider"
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_opened_in_the_dark_on_a_touch_screen(visit, name):
+    page = visit(name, scheme="dark", touch=True)
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    dark_and_on_a_phone(page, page.touchscreen.tap)
     nothing_for_axe(page, whole=False)
-    if page_name in WHOLE:
-        page.set_viewport_size({"width": 1280, "height": 900})
-        nothing_for_axe(page, whole=False)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    nothing_for_axe(page, whole=False)
