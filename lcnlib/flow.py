@@ -8,7 +8,7 @@ from ._core.checks import as_filters
 from ._core.collocation import MESSAGE, collocate, suits
 from ._core.hessian import LossFlow, QuadraticFlow
 from ._core.plan import plan
-from ._core.scaling import layer_norms, sharp_invariants, to_invariants
+from ._core.scaling import along_the_level, layer_norms, sharp_invariants, to_invariants
 from ._core.solver import (
     FOLLOWING,
     Stop,
@@ -115,7 +115,8 @@ def gradient_flow(
         done = _collocation(field, start, delta, t, rtol, atol, stop, progress)
     if done is None:
         done = integrate(
-            lambda _, theta: field.velocity(theta), start, t, sizes=partial(layer_sizes, p),
+            lambda _, theta: along_the_level(p, theta, field.velocity(theta)), start, t,
+            sizes=partial(layer_sizes, p),
             hessian=field.hessian if quadratic else None, method=method, progress=progress,
             hold=lambda theta: to_invariants(p, theta, delta), rtol=rtol, atol=atol, stop=stop,
             **options,

@@ -222,18 +222,14 @@ def test_the_zero_filter_is_not_on_the_sheet(seed):
 
 @pytest.mark.parametrize(("depth", "seed"), [(19, 1), (20, 0)])
 def test_deep_networks_of_stride_one(depth, seed):
-    """It follows the flow, or says in words why not: here real roots lie close together."""
+    """Real roots lie close together: the condition of dmu is 2e7, and 2e9 for the second one."""
     net = LCN((2,) * depth)
     w = [1.1 * x / np.linalg.norm(x) for x in lcn.random_filters(net, np.random.default_rng(seed))]
     loss, t = QuadraticLoss(np.ones(depth + 1)), [0, 0.1]
     v, delta = lcn.end_to_end(net, w), lcn.invariants(net, w)
-    try:
-        flow = lcn.function_space_flow(net, loss, v, delta, t, guess=w)
-    except lcn.FlowError as error:  # allowed, if it says why
-        assert "leaves the smooth locus" in str(error) and 0 <= error.time <= 0.1
-    else:
-        full = lcn.gradient_flow(net, loss, w, t)
-        np.testing.assert_allclose(flow.end_to_end, full.end_to_end, atol=1e-8)
+    flow = lcn.function_space_flow(net, loss, v, delta, t, guess=w)
+    full = lcn.gradient_flow(net, loss, w, t)
+    np.testing.assert_allclose(flow.end_to_end, full.end_to_end, atol=1e-8)
 
 
 def test_a_jump_to_another_factorisation_is_noticed():

@@ -170,6 +170,9 @@ def _least_squares(a, b):
     if len(a) == 1:
         a, b = a[0], b[0]
         _, x, failed = scipy.linalg.lapack.dposv(a.T @ a, b @ a)
+        if failed:  # the square of the condition is beyond double precision, it itself may not be
+            _, x, failed = scipy.linalg.lapack.dgels(a, b)
+            x = x[: a.shape[1]]
         return None if failed else x[None]
     at = a.transpose(0, 2, 1)
     try:
