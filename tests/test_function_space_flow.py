@@ -185,6 +185,24 @@ def test_bad_starts():
         )
 
 
+def test_starts_of_a_batch():
+    """Lifted together where strides make the factorisation unique; the others one by one."""
+    net, loss = LCN((3, 2, 2), (2, 3, 1)), QuadraticLoss(np.ones(11))
+    w = lcn.random_filters(net, 0, (4,))
+    v, delta = lcn.end_to_end(net, w), lcn.invariants(net, w)
+    flow = lcn.function_space_flow(net, loss, v, delta, [0, 0.1])
+    for b in range(4):
+        for x, y in zip(lcn.lift(net, v[b], delta[b]), flow.filters):
+            np.testing.assert_allclose(y[0, b], x, atol=1e-12)
+    single = lcn.function_space_flow(net, loss, v.astype(np.float32), delta, [0, 0.1])
+    np.testing.assert_allclose(single.end_to_end, flow.end_to_end, atol=1e-5)
+    crossing = lcn.end_to_end(net, [[1.0, 0, 2], [1, 3], [2, 1]])
+    for bad, error in ((crossing, lcn.AmbiguousFactorizationError), (0 * v[0], lcn.ZeroFilterError),
+                       (np.arange(11.0), lcn.NotInFunctionSpaceError)):
+        with pytest.raises(error):
+            lcn.function_space_flow(net, loss, [v[0], bad], delta[:2], [0, 0.1])
+
+
 def test_one_layer():
     net, loss = LCN((4,), 3), QuadraticLoss(np.ones(4))
     w = lcn.random_filters(net, 0)
