@@ -1,6 +1,6 @@
 """Moves every control of a chapter's widgets, with a kernel, and times the pictures.
 
-Used natively (tests/test_widgets.py, benchmarks/pages.py) and under Pyodide (run_chapters.mjs).
+Used natively (benchmarks/pages.py) and under Pyodide (run_chapters.mjs).
 """
 
 import itertools

@@ -41,7 +41,7 @@ TESTS = ["lcnlib", "tests", "--ignore=lcnlib/display", *(
         "test_display.py", "test_explorables.py", "test_glossary.py", "test_import.py",
         "test_live.py", "test_notebooks.py", "test_package.py", "test_plain_build.py",
         "test_publishing.py", "test_readme.py", "test_statements.py", "test_story.py",
-        "test_translate.py", "test_widgets.py"))]
+        "test_translate.py"))]
 SLOW = 0.3  # CPU seconds of all cases of one test, after which no more are run for coverage
 ENOUGH = 60  # CPU seconds of tests for one change
 
