@@ -1,5 +1,6 @@
 """Cards, sitemap and links to the repository: without one, as here, and with one."""
 
+import functools
 import os
 import re
 import shutil
@@ -25,8 +26,10 @@ LAUNCH = ("mybinder.org", "colab.research.google.com", "/issues/new", "/edit/")
 ADDRESS = "https://anna.github.io/book/"
 
 
+@functools.cache
 def parsed(path):
-    # Reading drawings takes most of the time.
+    """A page to look at, not to change; read once for all tests."""
+    # Reading drawings takes most of the time; nothing links to or from their insides.
     text = re.sub(r"<svg.*?</svg>", "", path.read_text(encoding="utf-8"), flags=re.S)
     return BeautifulSoup(text, "html.parser")
 

@@ -6,15 +6,13 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from browser import settled
-from bs4 import BeautifulSoup
+from test_publishing import parsed
 
 
 def test_links_and_fragments_resolve(html, pages):
     ids, links = {}, []
     for name in pages:
-        text = (html / name).read_text(encoding="utf-8")
-        # Reading drawings takes most of the time; nothing links to or from their insides.
-        soup = BeautifulSoup(re.sub(r"<svg.*?</svg>", "", text, flags=re.S), "html.parser")
+        soup = parsed(html / name)
         ids[(html / name).resolve()] = {e["id"] for e in soup.select("[id]")}
         links += [(name, e.get("href") or e.get("src")) for e in soup.select("a[href], img[src]")]
     broken = []
@@ -37,8 +35,7 @@ def test_links_and_fragments_resolve(html, pages):
 def test_ids_are_unique_and_titles_say_a_thing_once(html, pages):
     faults = []
     for name in pages:
-        text = re.sub(r"<svg.*?</svg>", "", (html / name).read_text("utf-8"), flags=re.S)
-        soup = BeautifulSoup(text, "html.parser")
+        soup = parsed(html / name)
         ids = [e["id"] for e in soup.select("[id]")]
         faults += [f"{name}: id {i} repeats" for i in sorted({i for i in ids if ids.count(i) > 1})]
         parts = soup.title.text.split(" \u2014 ") if soup.title else []
@@ -50,7 +47,7 @@ def test_ids_are_unique_and_titles_say_a_thing_once(html, pages):
 def test_statements_of_a_chapter_share_one_counter(html):
     kinds = "Theorem|Definition|Proposition|Lemma|Corollary|Remark|Example|Conjecture|Algorithm"
     for path in sorted(html.glob("book/[0-9]*.html")):
-        soup = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        soup = parsed(path)
         found = [e.text.strip() for e in soup.select("div.proof > p.admonition-title > "
                                                      "span.caption-number")]
         numbers = [int(w.rsplit(".", 1)[1]) for w in found

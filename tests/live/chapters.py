@@ -1,8 +1,10 @@
 """Every chapter, opened by its button and run to its last cell in a browser.
 
-Not part of `make test`: run `make live-test`, which names this file to pytest.
+The book is that of `make live` (folder LCN_BOOK_HTML, else _build/html), and the browser reaches
+nothing but this machine.  `make live-test` names this file to pytest, `make test` some tests of it.
 """
 
+import os
 import re
 import shutil
 import time
@@ -12,6 +14,7 @@ import pytest
 from browser import serve
 
 ROOT = Path(__file__).resolve().parents[2]
+HTML = Path(os.environ.get("LCN_BOOK_HTML", ROOT / "_build" / "html"))
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 LONG = 600_000  # ms to wait for Python, or for the cells of a chapter; the machine may be busy
 
@@ -26,6 +29,13 @@ OUTPUTS = """() => {
 }"""
 # The chapter runs by itself as soon as Python is there (live/start.js).
 STARTED = "() => !document.getElementById('start') && window.bookRan"
+
+
+@pytest.fixture(scope="session")
+def html():
+    if not (HTML / "lite").exists():
+        pytest.fail(f"there is no live book in {HTML}: run `make live` first")
+    return HTML
 
 
 def watched(context, base):
