@@ -85,11 +85,11 @@
   function holdStops() {
     var short = Array.from(document.querySelectorAll("span.math")).filter(function (math) {
       var next = math.nextSibling;
-      return next && next.nodeType === Node.TEXT_NODE && /^[.,;:!?)]/.test(next.data) && math.offsetWidth < 200;
+      return next && next.nodeType === Node.TEXT_NODE && /^[.,;:!?)”’]/.test(next.data) && math.offsetWidth < 200;
     });
     short.forEach(function (math) {
       var stops = math.nextSibling, box = document.createElement("span");
-      stops.splitText(/^[.,;:!?)]+/.exec(stops.data)[0].length);
+      stops.splitText(/^[.,;:!?)”’]+/.exec(stops.data)[0].length);
       box.className = "lcn-hold";
       math.before(box);
       box.append(math, stops);

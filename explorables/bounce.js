@@ -21,9 +21,11 @@ function run(state) {
 const kept = (state, stage) => stage.memo("run", [state.first, state.second, state.target, state.level], () => run(state));
 const index = time => Math.min(N, Math.round(time / TIME * N));
 
-// A kernel, seen from above.
-function shadow(K) {
-  const P = [[0, 1, 0], [-1, 0, 1]], PK = P.map(p => K.map(row => lcn.dot(row, p)));
+// A kernel at v, seen from zero: what moves v along its ray moves the disc as well.  (Seen from
+// above, the two kernels are one circle.)
+function shadow(K, v) {
+  const h = height(v), ray = lcn.times(h / (h * h + 1e-3), above(v));
+  const P = [[0, 1, 0], [-1, 0, 1]].map((p, i) => lcn.plus(p, [1, 0, 1], -ray[i])), PK = P.map(p => K.map(row => lcn.dot(row, p)));
   return P.map(p => PK.map(q => lcn.dot(p, q)));
 }
 
@@ -62,8 +64,8 @@ function build(stage) {
       top.line("way", flow.end_to_end.map(above), { ...mine, width: 1.5 });
       top.line("walked", flow.end_to_end.slice(0, i + 1).map(above), { role: mine.role, width: 4 });
       const other = lcn.rescale(net, [w[1], w[0]], [delta]);
-      top.line("other", lcn.ellipse(shadow(lcn.ntk(net, other)), above(v), 0.15), { width: 1.2, dash: "3 3" });
-      top.line("mine", lcn.ellipse(shadow(lcn.ntk(net, w)), above(v), 0.15), { width: 2 });
+      top.line("other", lcn.ellipse(shadow(lcn.ntk(net, other), v), above(v), 0.3), { width: 1.5, dash: "3 3" });
+      top.line("mine", lcn.ellipse(shadow(lcn.ntk(net, w), v), above(v), 0.3), { width: 2 });
       top.dot("v", above(v), { r: 4, fill: "currentColor" });
     });
     line.frame(() => {

@@ -15,7 +15,7 @@ function answer(state, stage) {
 
 function build(stage) {
   const bars = stage.panel({ label: "The entries of v", x: [-0.6, 4.6], y: [-3, 3.5], equal: false, ratio: 0.72, tall: 280, xlabel: "v, entries 0 to 4", bare: true });
-  const layers = stage.panel({ label: "The entries of the two layers", x: [-0.6, 5.1], y: [-3, 3], equal: false, ratio: 0.72, tall: 280, xlabel: "w₁ and w₂ at this δ", bare: true });
+  const layers = stage.panel({ label: "The entries of the two layers", x: [-0.6, 5.1], y: [-3.8, 3.8], equal: false, ratio: 0.72, tall: 280, xlabel: "w₁ and w₂ at this δ", bare: true });
   for (let i = 0; i < 5; i++) bars.handle({ name: `entry ${i} of v`, only: "y", role: i % 2 ? "layer 2" : "layer 1",
     get: s => [i, s.v[i]], set: (p, s) => ({ v: s.v.map((x, j) => i === j ? p[1] : x) }), say: p => number(p[1]) });
   stage.slider({ key: "delta", label: "δ", min: -6, max: 6, step: 0.1, text: x => number(x, 1), from: x => +x.toFixed(1) });

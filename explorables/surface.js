@@ -7,7 +7,8 @@ export const view = camera(...FROM);
 
 // A piece of the surface w2² - |w1|² = δ: rays and rings; below w2 = 0 too when the surface goes on.
 export function surface(delta, see = view) {
-  const lines = [], low = Math.sqrt(Math.max(-delta, 0)), top = 2.8, turn = 2 * Math.PI;
+  const lines = [], low = Math.sqrt(Math.max(-delta, 0)), turn = 2 * Math.PI;
+  const top = Math.sqrt(2.8 ** 2 - Math.max(delta, 0)); // a bowl as high as the cone
   const height = r => Math.sqrt(Math.max(r * r + delta, 0));
   const at = (r, a, sign = 1) => see([r * Math.cos(a), r * Math.sin(a), sign * height(r)]);
   for (let i = 0; i < 16; i++) {
@@ -33,6 +34,6 @@ export function weightAxes(panel, see = view) {
     panel.line(`axis${i}`, [see([0, 0, 0]), see(end)], { width: 1 });
     const tip = see(lcn.times(1.08, end));
     panel.text(`axisname${i}`, tip, ["w₁, first", "w₁, second", "w₂"][i],
-      { anchor: tip[0] < -0.5 ? "start" : tip[0] > 0.5 ? "end" : "middle", dy: i < 2 ? 12 : 0 });
+      { anchor: tip[0] < -0.5 ? "start" : tip[0] > 0.5 ? "end" : "middle", dy: i === 2 ? 0 : tip[1] < see([0, 0, 0])[1] ? 16 : -8 });
   });
 }

@@ -161,6 +161,13 @@ def draw_bounce(first, second, target, level, time):
                  ls=dashes)
     top.plot(v[:, 1], v[:, 2] - v[:, 0], color=color, lw=1.5)
     top.plot(v[: i + 1, 1], v[: i + 1, 2] - v[: i + 1, 0], color=color, lw=4)
+    h, at = v[i, 0] + v[i, 2], np.array([v[i, 1], v[i, 2] - v[i, 0]])
+    seen = np.array([[0, 1, 0], [-1, 0, 1]]) - np.outer(at * h / (h * h + 1e-3), [1, 0, 1])
+    w = [x[i] for x in flow.filters]
+    for own, style in ((lcn.rescale(PAIR, w[::-1], flow.invariants[0]), "--"), (w, "-")):
+        top.plot(*ellipse(seen @ lcn.ntk(PAIR, own) @ seen.T, at, 0.3).T, color=INK,
+                 ls=style, lw=1.2)
+    top.plot(*at, "o", color=INK, ms=4)
     top.plot(*target, "*", color=ROLES["target"], ms=17)
     top.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), aspect="equal", xlabel="$v_1$",
             ylabel="$v_2 - v_0$")
