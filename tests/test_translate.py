@@ -115,6 +115,12 @@ def test_macros_are_written_out(tex, plain):
     assert translate.expanded(tex, BOOK.macros) == plain
 
 
+def test_a_summary_is_html():
+    assert translate.in_html("**Along $v < w$, by `a<b`**, *so* [it](x.ipynb)") == (
+        r"<b>Along $v \lt w$, by <code>a&lt;b</code></b>, <em>so</em> "
+        '<a href="x.ipynb">it</a>')
+
+
 @functools.cache
 def labels(stem):
     """The places that links can lead to; equations have none of their own."""
@@ -134,6 +140,7 @@ def test_nothing_of_the_book_is_left_in_a_page(stem):
         text = re.sub(r"^```.*?^```|`[^`\n]+`", "", cell.source, flags=re.M | re.S)
         assert not LEFT.search(text)
         assert not known & set(re.findall(r"\\([a-zA-Z]+)", text))
+        assert "**" not in "".join(re.findall("<summary>.*?</summary>", text, re.S))
         text = translate.CODE_OR_MATH.sub("", text)
         for page, place in re.findall(r"\]\(([\w-]*)(?:\.ipynb)?(?:#([\w-]+))?\)", text):
             assert not place or place in labels(page or stem), (page, place)

@@ -121,21 +121,20 @@ def _argument(tex, k):
 
 def in_html(text):
     """Markdown of one line as HTML, for a summary, whose inside Markdown leaves alone."""
-    def words(part):
-        part = html.escape(part, quote=False)
-        part = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", part)
-        part = re.sub(r"(?<!\w)\*(.+?)\*(?!\w)", r"<em>\1</em>", part)
-        return re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r'<a href="\2">\1</a>', part)
+    kept = []
 
-    out, last = [], 0
-    for found in CODE_OR_MATH.finditer(text):
-        out.append(words(text[last:found.start()]))
-        if found[1]:
-            out.append(f"<code>{html.escape(found[1].strip('`'), quote=False)}</code>")
-        else:  # a "<" would begin a tag
-            out.append(re.sub(" *< *", r" \\lt ", found[0]).replace(">", r" \gt "))
-        last = found.end()
-    return "".join(out) + words(text[last:])
+    def keep(found):
+        kept.append(f"<code>{html.escape(found[1].strip('`'), quote=False)}</code>" if found[1]
+                    # A "<" would begin a tag.
+                    else re.sub(" *< *", r" \\lt ", found[0]).replace(">", r" \gt "))
+        return f"\0{len(kept) - 1}\0"
+
+    # Bold words may have formulas and code in them.
+    text = html.escape(CODE_OR_MATH.sub(keep, text), quote=False)
+    text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
+    text = re.sub(r"(?<!\w)\*(.+?)\*(?!\w)", r"<em>\1</em>", text)
+    text = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r'<a href="\2">\1</a>', text)
+    return re.sub("\0(\\d+)\0", lambda found: kept[int(found[1])], text)
 
 
 def fold(summary, body):
