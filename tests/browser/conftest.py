@@ -35,6 +35,8 @@ TOGETHER = "test_engines.py", "test_lab", "test_pdf.py", "test_publishing.py", "
 def shares(nodeid):
     """What shares its process: such a file, one engine of several; else a test by itself."""
     file, _, name = nodeid.partition("::")
+    if not file.startswith(("tests/browser/", "tests/live/")):
+        return file  # the cells of a notebook, say
     if not Path(file).name.startswith(TOGETHER):
         return nodeid
     if "test_site" in file:
