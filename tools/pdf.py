@@ -29,7 +29,8 @@ STYLE = """
   html, body { background: white; font-size: 10.5pt; }
   main { max-width: none; padding: 0; }
   main > article { break-before: page; }
-  .print-multiples > div, div.cell_output svg, div.cell_input { break-inside: avoid; }
+  .print-multiples { break-inside: auto; }
+  .print-multiples > div, div.cell_output svg { break-inside: avoid; }
   .print-multiples { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm; }
   .print-multiples svg { width: 100%; height: auto; }
   .print-multiples p { text-align: center; font-size: 9pt; margin: 0; }
