@@ -63,15 +63,21 @@ class ApiReference(SphinxDirective):
 
 def prepare(app, what, name, obj, options, lines):
     """Make reStructuredText of a docstring: labels are links, and formulas mean what they say."""
-    first = ""  # line of this paragraph
+    first, code = "", False  # line of this paragraph; whether an example has begun in it
     for i, line in enumerate(lines):
         first = line and (first or line.lstrip())
+        code = bool(line) and (code or line.lstrip().startswith(">>>"))
         if first.startswith("Book:"):
             lines[i] = LABEL.sub(r":prf:ref:`\g<0>`", line)
-        elif not first.startswith(">>>"):
+        elif not code:
             parts = SPAN.split(line)  # code, stress and bullets stay
             parts[::2] = [re.sub(r"[\\*|]|_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
             lines[i] = "".join(parts)
+
+
+def skip_aliases(app, what, name, obj, skip, options):
+    # The fields of a named tuple, of which its docstring says more.
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
 
 
 def find(text, bare=False):
@@ -104,5 +110,6 @@ def setup(app):
         app.setup_extension(f"sphinx.ext.{name}")
     app.add_directive("api-reference", ApiReference)
     app.connect("autodoc-process-docstring", prepare, priority=400)  # napoleon has 500
+    app.connect("autodoc-skip-member", skip_aliases)
     app.connect("doctree-read", link_names)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,14 +29,14 @@ def factorizations(net, v, *, rtol=None, limit=10_000):
     coefficient is a root at infinity) factor uniquely; factorisations over the complex numbers
     are not listed.
 
-    **Method.**  Polyphase components split off the layers that a stride separates from later
+    *Method.*  Polyphase components split off the layers that a stride separates from later
     ones, by linear algebra; where the common factor of the components is larger than needed,
     every way to exchange its surplus is followed.  Layers that no stride separates share out the
     irreducible factors: real roots and conjugate pairs in one variable, factors found with
     Ruppert's matrix in two or more.  Gauss-Newton polishes each answer until it stalls, normally
     at relative residuals below 1e-15.
 
-    **What is certain.**  In exact arithmetic the list is complete for every architecture and
+    *What is certain.*  In exact arithmetic the list is complete for every architecture and
     every non-zero v.  In floating point every answer is verified: its product is v up to `rtol`.
     Completeness rests on numerical decisions: ranks (at 1e-12 and 1e-7 relative; when these
     disagree both are followed) and multiplicities (a root is multiple when a polynomial with

@@ -61,10 +61,10 @@ def test_labels_in_docstrings_become_links_to_statements():
 
 def test_formulas_in_docstrings_are_plain_text():
     lines = ["w : ndarray, shape (*batch, |k|)", "* `a*b`, x_, *all*, W_1^T", "",
-             ">>> 2*3*4", "a*b"]
+             "Examples", ">>> 2*3*4", "a*b", "", "a*b"]
     plain = [r"w : ndarray, shape (\*batch, \|k\|)", r"* `a*b`, x\_, *all*, W_1^T"]
     api.prepare(None, None, None, None, None, lines)
-    assert lines == [*plain, "", ">>> 2*3*4", "a*b"]
+    assert lines == [*plain, "", "Examples", ">>> 2*3*4", "a*b", "", r"a\*b"]
 
 
 @pytest.mark.parametrize(("text", "target"), [
