@@ -77,7 +77,7 @@ def released(pins, address):
                 files[name] = answer.read()
             if sha256(files[name]) != pin:
                 raise OSError(f"{name} is not the file that live/pyodide.json names")
-    except OSError as error:
+    except OSError as error:  # out of reach, or another file: the carrier holds the same
         print(f"not from {address} ({error}); from the wheel that carries the same files")
         return None
     return files
