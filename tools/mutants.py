@@ -38,7 +38,8 @@ COMPARE = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=",
 TESTS = ["lcnlib", "tests", "--ignore=lcnlib/display", *(
     f"--ignore=tests/{name}" for name in (
         "browser", "live", "test_api.py", "test_book_fixes.py", "test_chapters.py",
-        "test_display.py", "test_explorables.py", "test_glossary.py", "test_import.py",
+        "test_display.py", "test_explorables.py", "test_figures.py", "test_glossary.py",
+        "test_house.py", "test_import.py", "test_only_changed.py",
         "test_live.py", "test_notebooks.py", "test_package.py", "test_plain_build.py",
         "test_publishing.py", "test_readme.py", "test_statements.py", "test_story.py",
         "test_translate.py"))]
