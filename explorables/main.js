@@ -57,6 +57,11 @@ export function render({ model, el }) {
   const picture = PICTURES[model.get("picture")], keys = Object.keys(picture.defaults);
   const host = document.createElement("div");
   el.append(host);
+  if (model.get("caption")) {
+    const legend = document.createElement("p");
+    legend.textContent = model.get("caption");
+    el.append(legend);
+  }
   // JupyterLab would take the arrow keys from what has the focus.
   el.addEventListener("focusin", event => { event.target.dataset.lmSuppressShortcuts = "true"; });
   let mine = false; // what this widget itself has just told the model

@@ -383,7 +383,8 @@ def test_two_on_a_page_have_two_names(static):
 @pytest.mark.parametrize("name", PICTURES)
 def test_in_a_notebook_python_has_what_was_dragged(monkeypatch, name):
     monkeypatch.delenv("LCN_BOOK_STATIC", raising=False)
-    widget = display.touch(name)
+    widget = display.touch(name, caption="What to try")
+    assert widget.caption == "What to try"
     for key, value in PICTURES[name].defaults.items():
         assert getattr(widget, key) == value and widget.trait_metadata(key, "sync")
     assert widget._esm == modules.module() and widget.picture == name

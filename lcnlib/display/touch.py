@@ -56,7 +56,7 @@ def touch(name, caption=None, **state):
     except ImportError:
         page = _page(name, given, caption)
         return dataclasses.replace(page, html=f"{page.html}<script>{modules.script()}</script>")
-    return _widget(name, given)
+    return _widget(name, given, caption)
 
 
 def _checked(name, state):
@@ -91,7 +91,7 @@ def _page(name, state, caption):
                 still.getvalue(), alt, caption)
 
 
-def _widget(name, state):
+def _widget(name, state, caption):
     import anywidget
     import traitlets
 
@@ -103,5 +103,6 @@ def _widget(name, state):
         return traitlets.Bool(value) if isinstance(value, bool) else traitlets.Float(value)
 
     traits = {key: trait(value).tag(sync=True) for key, value in state.items()}
-    traits["picture"] = traitlets.Unicode(name, read_only=True).tag(sync=True)
+    for key, text in ("picture", name), ("caption", caption or ""):
+        traits[key] = traitlets.Unicode(text, read_only=True).tag(sync=True)
     return type(name.capitalize(), (anywidget.AnyWidget,), {"_esm": modules.module()} | traits)()

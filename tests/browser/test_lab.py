@@ -20,7 +20,8 @@ from jupyter_lab import (
 )
 from playwright.sync_api import TimeoutError, expect
 
-CELLS = ['from lcnlib.display import touch\nplane = touch("plane", start=[1.5, 0.5])\nplane',
+CELLS = ['from lcnlib.display import touch\n'
+         'plane = touch("plane", "What to try", start=[1.5, 0.5])\nplane',
          "print(plane.start)", "plane.delta = 2.0"]
 # Its picture does not follow.
 STILL = """import matplotlib.pyplot as plt
@@ -77,6 +78,7 @@ def test_what_is_dragged_is_in_python(lab):
         except TimeoutError:  # asked again
             continue
     start.wait_for()
+    expect(cells.nth(0).locator(".jp-OutputArea-output")).to_contain_text("What to try")
     box = start.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
