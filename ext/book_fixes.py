@@ -4,6 +4,7 @@ from docutils import nodes
 from myst_nb.core import render
 from myst_nb.core.utils import coalesce_streams
 from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput, visit_HideCellInput
+from sphinx import addnodes
 
 
 def merge_singlehtml_handlers(app, config):
@@ -66,6 +67,13 @@ def drop_repeated_ids(app, doctree, docname):
             node["ids"] = [i for i in node["ids"] if i not in SAME]
 
 
+def lead_to_index(app, doctree):
+    # The index has no source, and the table of contents knows sources and addresses only.
+    for toctree in doctree.findall(addnodes.toctree):
+        toctree["entries"] = [(title, ref.removeprefix("book://"))
+                              for title, ref in toctree["entries"]]
+
+
 def title_once(app, pagename, templatename, context, doctree):
     # The landing page is called as the book is.
     if pagename == app.config.root_doc:
@@ -89,6 +97,7 @@ def setup(app):
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden_cell, depart_HideCellInput))
     app.connect("doctree-read", fold_proofs)
+    app.connect("doctree-read", lead_to_index, priority=200)  # it is filled at 100, read at 500
     app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("html-page-context", set_default_mode)
     app.connect("html-page-context", title_once)

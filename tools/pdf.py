@@ -43,7 +43,8 @@ STYLE = """
 def pages():
     """The pages of the book, in the order of its table of contents."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    return [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"]
+                           if "file" in c)]
 
 
 def own_names(html, page, names):

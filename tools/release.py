@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 def versions():
     """Every place that states the version, and what it says."""
     text = {name: (ROOT / name).read_text("utf-8")
-            for name in ("pyproject.toml", "lcnlib/__init__.py", "CITATION.cff", ".zenodo.json")}
+            for name in ("pyproject.toml", "lcnlib/__init__.py", "CITATION.cff", ".zenodo.json",
+                         "book/cite.md")}
     return {
         "pyproject.toml": tomllib.loads(text["pyproject.toml"])["project"]["version"],
         "lcnlib/__init__.py": re.search('__version__ = "(.*?)"', text["lcnlib/__init__.py"])[1],
         "CITATION.cff": re.search("^version: (.*)$", text["CITATION.cff"], re.M)[1],
+        "book/cite.md": re.search(r"version = \{(.*?)\}", text["book/cite.md"])[1],
         ".zenodo.json": json.loads(text[".zenodo.json"])["version"],
     }
 

@@ -175,6 +175,8 @@ class Book:
         chapter = 0
         for part in parts:
             for entry in part["chapters"]:
+                if "file" not in entry:  # an address
+                    continue
                 numbered = part.get("numbered") or part.get("options", {}).get("numbered")
                 chapter += bool(numbered)
                 self._add(root, entry["file"], chapter if numbered else None)
@@ -195,6 +197,9 @@ class Book:
         if path.suffix == ".ipynb":
             return nbformat.read(path, as_version=4).cells
         text = path.read_text(encoding="utf-8").removeprefix("---\n---\n")
+        text = re.sub(r"^```\{include\} (\S+)\n```$",
+                      lambda name: (path.parent / name[1]).read_text(encoding="utf-8"),
+                      text, flags=re.M)
         pieces = re.split(r"(?<!\)=)\n(?=(?:\([\w-]+\)=\n)*## )", text)
         return [nbformat.v4.new_markdown_cell(piece) for piece in pieces]
 
