@@ -368,7 +368,7 @@ def connected(sizes=(2, 3, 2, 3), seed=0):
                 "K(Z)": (fc.ntk(ws) @ z.ravel()).reshape(z.shape)}
 
 
-@formula("08_fully_connected", r"\Delta_j = W_{j+1}\T W_{j+1} - W_jW_j\T", r", \qquad")
+@formula("08_fully_connected", r"\Delta_j = W_{j+1}\T W_{j+1} - W_jW_j\T")
 def _():
     return connected()[1]
 
@@ -398,7 +398,7 @@ def relaxed(level=1.5):
     return {"A": a, "B": b, r"\lambda": level, "W": second @ first}
 
 
-@formula("08_fully_connected", r"A^2 - \lambda A = WW\T", r", \qquad")
+@formula("08_fully_connected", r"A^2 - \lambda A = WW\T", r", \quad")
 def _():
     return relaxed()
 

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 CONF = f"""import sys
 sys.path.insert(0, {str(ROOT / "ext")!r})
@@ -16,16 +14,6 @@ PAGES = {"index": "Book\n====\n\n.. toctree::\n   :numbered:\n\n   one\n   two\n
          "one": ".. _here:\n\nA title\n=======\n\nWords.\n\n.. math:: x = 1\n   :label: x\n",
          "two": "Second\n======\n\nSee :ref:`here` and :eq:`x`.\n",
          "three": "Third\n=====\n\nWords of a page that nobody refers to.\n"}
-
-
-@pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("book")
-    (folder / "conf.py").write_text(CONF)
-    for name, text in PAGES.items():
-        (folder / f"{name}.rst").write_text(text)
-    build(folder)
-    return folder
 
 
 def build(folder):
@@ -47,24 +35,25 @@ def change(folder, name, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_a_changed_paragraph_writes_its_own_page(book):
-    assert build(book) == (set(), "")
-    change(book, "one", "Words.", "Other words.")
-    assert build(book) == ({"one"}, "")
-    change(book, "three", "Words", "A paragraph more.\n\nOther words")
-    assert build(book) == ({"three"}, "")
-
-
-@pytest.mark.parametrize(("name", "old", "new", "seen"), [
-    ("one", "A title\n=======", "Another title\n=============", "Another title"),
-    ("one", "Other words.", ".. math:: y = 1\n   :label: y", "(1.2)")])
-def test_what_others_show_of_it_writes_all_pages(book, name, old, new, seen):
-    change(book, name, old, new)
-    assert build(book) == (set(PAGES) - {"index"}, "")
-    assert seen in (book / "out" / "two.html").read_text()
-
-
-def test_a_reference_to_what_is_gone_is_found(book):
-    change(book, "one", ".. _here:", ".. _there:")
-    written, said = build(book)
+def test_what_is_written_after_a_change(tmp_path):
+    (tmp_path / "conf.py").write_text(CONF)
+    for name, text in PAGES.items():
+        (tmp_path / f"{name}.rst").write_text(text)
+    build(tmp_path)
+    assert build(tmp_path) == (set(), "")
+    # A paragraph: its own page.
+    change(tmp_path, "one", "Words.", "Other words.")
+    assert build(tmp_path) == ({"one"}, "")
+    change(tmp_path, "three", "Words", "A paragraph more.\n\nOther words")
+    assert build(tmp_path) == ({"three"}, "")
+    # A title, or a number, that others show: all of them.
+    for old, new, seen in (
+            ("A title\n=======", "Another title\n=============", "Another title"),
+            ("Other words.", ".. math:: y = 1\n   :label: y", "(1.2)")):
+        change(tmp_path, "one", old, new)
+        assert build(tmp_path) == (set(PAGES) - {"index"}, "")
+        assert seen in (tmp_path / "out" / "two.html").read_text()
+    # A reference to what is gone is found on a page that has not changed.
+    change(tmp_path, "one", ".. _here:", ".. _there:")
+    written, said = build(tmp_path)
     assert written == set(PAGES) - {"index"} and "two.rst" in said and "here" in said

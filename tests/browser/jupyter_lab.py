@@ -237,9 +237,12 @@ def follows(lab, box, what, act):
 
 
 def pressed(lab, handle, *keys):
-    """Press the first of the keys that moves the handle: at its end it has one way only."""
-    handle.focus()
-    for key in keys:
+    """Press the first of the keys that moves the handle: at its end it has one way only.
+
+    JupyterLab may still be taking the focus for itself, so they are pressed again.
+    """
+    for key in keys * 10:
+        handle.focus()
         before = handle.evaluate(PLACE)
         lab.page.keyboard.press(key)
         lab.page.evaluate(FRAMES)  # until it is drawn

@@ -64,6 +64,17 @@ def test_a_mouse_that_rests_on_a_link_shows_what_it_leads_to(chapter):
         chapter.mouse.move(5, 5)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_link_under_the_mouse_can_be_read(chapter, scheme):
+    chapter.emulate_media(color_scheme=scheme)
+    expect(chapter.locator("html")).to_have_attribute("data-theme", scheme)
+    link = reference(chapter, "05_one_kernel.html#def-05-smooth")
+    link.hover()
+    chapter.locator(".lcn-card").wait_for()
+    link.evaluate("e => e.setAttribute('data-this', '')")
+    nothing_for_axe(chapter, place="[data-this]")
+
+
 def test_the_keyboard_shows_a_card_and_moves_on(chapter):
     link = reference(chapter, "05_one_kernel.html#def-05-smooth")
     link.evaluate("""e => {

@@ -177,7 +177,7 @@ def test_paper_gets_the_formulas_that_are_still_to_be_typeset(chromium, base):
     page.close()
 
 
-@pytest.mark.parametrize("name", ["book/03_flow.html", "book/16_real_data.html"])
+@pytest.mark.parametrize("name", ["book/03_flow.html", "book/17_learning.html"])
 def test_the_first_picture_waits_for_no_formula(chromium, base, name):
     page = chromium.new_page()
     asked = []
