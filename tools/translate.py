@@ -197,9 +197,10 @@ class Book:
         if path.suffix == ".ipynb":
             return nbformat.read(path, as_version=4).cells
         text = path.read_text(encoding="utf-8").removeprefix("---\n---\n")
-        text = re.sub(r"^```\{include\} (\S+)\n```$",
-                      lambda name: (path.parent / name[1]).read_text(encoding="utf-8"),
-                      text, flags=re.M)
+        text = re.sub(
+            r'^```\{include\} (\S+)\n:start-after: "(.+)"\n```$',
+            lambda f: (path.parent / f[1]).read_text(encoding="utf-8").partition(f[2])[2].strip(),
+            text, flags=re.M)
         pieces = re.split(r"(?<!\)=)\n(?=(?:\([\w-]+\)=\n)*## )", text)
         return [nbformat.v4.new_markdown_cell(piece) for piece in pieces]
 
