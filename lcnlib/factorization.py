@@ -204,12 +204,15 @@ def tolerance(v, rtol, limit):
 
 def canonical(filters):
     """Each filter with norm one and its first entry that is not negligible positive."""
-    out = []
-    for w in filters:
-        size = np.abs(w).reshape(-1)
-        first = w.reshape(-1)[np.argmax(size > SIGN * size.max())]
-        out.append(w * (np.sign(first) / np.linalg.norm(w)))
-    return out
+    return [canonical_rows(w.reshape(1, -1)).reshape(w.shape) for w in filters]
+
+
+def canonical_rows(w):
+    """The same for each row of w (B, n); rows of zeros stay."""
+    size = np.abs(w)
+    at = (size > SIGN * size.max(axis=1, keepdims=True)).argmax(axis=1)[:, None]
+    norm = np.linalg.norm(w, axis=1, keepdims=True)
+    return w * (np.sign(np.take_along_axis(w, at, axis=1)) / np.where(norm > 0, norm, 1.0))
 
 
 def _flat(found):

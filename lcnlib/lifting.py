@@ -5,7 +5,7 @@ import numpy as np
 from ._algebra.newton import directions, distinct, isolation, polish
 from ._algebra.polynomials import TooLargeError
 from ._algebra.splitting import TooManyFactorizationsError, split_many
-from ._algebra.tolerances import EXACT, MERGE, NEAR, SIGN
+from ._algebra.tolerances import EXACT, MERGE, NEAR
 from ._core.checks import as_filters, as_invariants
 from ._core.follow import Branch
 from ._core.plan import plan
@@ -18,7 +18,7 @@ from .errors import (
     SingularPointError,
     ZeroFilterError,
 )
-from .factorization import as_one_end_to_end, factorizations, tolerance
+from .factorization import as_one_end_to_end, canonical_rows, factorizations, tolerance
 from .invariants import rescale
 from .kernel import ntk_apply
 
@@ -119,13 +119,7 @@ def lift_many(net, v, delta):
     if found is None:
         return out, np.zeros(len(v), bool)
     filters, good = found
-    for i, w in enumerate(filters):  # as `canonical`
-        w = w.reshape(len(v), -1)
-        large = np.abs(w) > SIGN * np.abs(w).max(axis=1, keepdims=True)
-        first = np.take_along_axis(w, large.argmax(axis=1)[:, None], axis=1)
-        norm = np.linalg.norm(w, axis=1, keepdims=True)
-        filters[i] = w * np.sign(first) / np.where(norm > 0, norm, 1.0)
-    theta = np.concatenate(filters, axis=1)
+    theta = np.concatenate([canonical_rows(w.reshape(len(v), -1)) for w in filters], axis=1)
     product = p.product(theta)
     with np.errstate(all="ignore"):
         c = ((product * unit).sum(axis=1) / (product * product).sum(axis=1))[:, None]

@@ -75,9 +75,11 @@ def main(html, source=ROOT):
 
 def written_anew(out, source):
     """Whether Sphinx has copied the source of this page since the notebook was made."""
+    if not out.exists():
+        return True
     copy = out.with_suffix(source.suffix)
-    if copy == out or not out.exists():
-        return not out.exists() or out.read_bytes() == source.read_bytes()
+    if copy == out:
+        return out.read_bytes() == source.read_bytes()
     return out.stat().st_mtime_ns <= copy.stat().st_mtime_ns
 
 

@@ -33,8 +33,8 @@ LIVE, WORK = ROOT / "live", ROOT / "_build" / "live"
 WHEELS, PYODIDE, TOOLS = WORK / "wheels", WORK / "pyodide", WORK / "tools"
 PROGRAMS = TOOLS / ("Scripts" if os.name == "nt" else "bin")
 RELEASE = "https://cdn.jsdelivr.net/pyodide/v{}/full/"  # Pyodide's own place for its releases
-CARRIER = "open-webui"
-INSIDE = "open_webui/frontend/pyodide/"  # where the carrier keeps Pyodide
+CARRIER = "open_webui"
+INSIDE = f"{CARRIER}/frontend/pyodide/"  # where the carrier keeps Pyodide
 CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
 # What a chapter may import, and what the kernel needs; their dependencies come along.
 WANT = ["numpy", "scipy", "matplotlib", "micropip", "ipython", "jedi"]
@@ -59,7 +59,7 @@ def run(*command):
 def fetch_wheels(carrier):
     """Wheels for the browser, which pip checks against live/wheels.txt; with the carrier or not."""
     lines = (LIVE / "wheels.txt").read_text().splitlines(keepends=True)
-    lock = "".join(x for x in lines if carrier or not x.startswith(CARRIER.replace("-", "_")))
+    lock = "".join(x for x in lines if carrier or not x.startswith(CARRIER))
     if once(WHEELS, sha256(lock.encode())):
         (WHEELS / "lock.txt").write_text(lock)
         run(sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check",
@@ -85,7 +85,7 @@ def released(pins, address):
 
 def carried(pins):
     """The same files out of the carrier."""
-    with zipfile.ZipFile(next(WHEELS.glob(f"{CARRIER.replace('-', '_')}-*.whl"))) as z:
+    with zipfile.ZipFile(next(WHEELS.glob(f"{CARRIER}-*.whl"))) as z:
         files = {name: z.read(INSIDE + name) for name in [*pins, "pyodide-lock.json"]}
     for name, pin in pins.items():
         if sha256(files[name]) != pin:

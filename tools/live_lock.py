@@ -66,7 +66,7 @@ def main():
         lock = json.loads(own)
         download(tmp, CARRIER)
         pure = []
-        with zipfile.ZipFile(next(tmp.glob("open_webui-*.whl"))) as carrier:
+        with zipfile.ZipFile(next(tmp.glob(f"{live.CARRIER}-*.whl"))) as carrier:
             names = set(carrier.namelist())
             for name in live.closure(lock["packages"], live.WANT):
                 entry = lock["packages"][name]

@@ -2,6 +2,7 @@
 
 import pytest
 from browser import settled
+from test_pages import at_rest
 
 # What a reader types, and a page that must be among the first answers.
 QUESTIONS = [
@@ -60,11 +61,6 @@ def test_landmarks_have_names_of_their_own(page, base):
     assert len(names) >= 3 and all(names) and len(names) == len(set(names)), names
     assert page.locator("h1:visible").count() == 1  # another is for printing
     assert page.locator("html").get_attribute("lang") == "en"
-
-
-def at_rest(page):
-    """Wait until nothing moves any more."""
-    page.evaluate("Promise.allSettled(document.getAnimations().map(a => a.finished))")
 
 
 def focused(page):
