@@ -442,7 +442,7 @@ export class Stage {
   change(patch, quiet = false) {
     Object.assign(this.state, patch);
     this.touched = performance.now();
-    if (!quiet) this.model.write(patch);
+    if (!quiet) this.model.write(patch), this.host.setAttribute("data-moving", ""); // until `rest` is done
     if (!this.asked) this.asked = requestAnimationFrame(() => { this.asked = 0; this.draw(); });
   }
 
@@ -463,6 +463,7 @@ export class Stage {
       this.live.textContent = words;
       this.all.forEach(p => p.svg.setAttribute("aria-label", `${p.label}. ${words}`));
       this.model.rest(this.state);
+      this.host.removeAttribute("data-moving");
     }, 150);
   }
 

@@ -1,6 +1,6 @@
 """Change the library in one place at a time, and see whether a test notices.
 
-usage: python tools/mutants.py [--seed N] [--count N] [--minutes M] [--module lcnlib/name.py ...]
+usage: python tools/mutants.py [--seed N] [--count N] [--jobs N] [--module lcnlib/name.py ...]
 
 A sample of `count` single changes (operators, comparisons, constants, dropped statements, dropped
 arguments) is drawn with `seed`.  One run of the tests under coverage says which tests reach which
@@ -16,6 +16,7 @@ import argparse
 import ast
 import importlib
 import json
+import multiprocessing
 import os
 import random
 import resource
@@ -44,6 +45,7 @@ TESTS = ["lcnlib", "tests", "--ignore=lcnlib/display", *(
         "test_publishing.py", "test_readme.py", "test_statements.py", "test_story.py",
         "test_translate.py"))]
 SLOW = 0.3  # CPU seconds of all cases of one test, after which no more are run for coverage
+LATE = "it takes too long"
 ENOUGH = 60  # CPU seconds of tests for one change
 
 
@@ -235,14 +237,32 @@ def try_one(place, mutant, found):
     finally:
         path.write_text(old, encoding="utf-8")
     if code is None:
-        return True, "it takes too long"
+        return True, LATE
     return code != 0, f"{len(tests)} tests"
+
+
+def try_all(place, share, found, end):
+    """[caught, how] for each change of a share, until the time is over."""
+    os.chdir(place)
+    sys.path[0] = os.environ["PYTHONPATH"] = str(place)
+    out = []
+    for mutant in share:
+        if time.monotonic() > end:
+            break
+        caught, how = try_one(place, mutant, found)
+        out.append((caught, how))
+        if not caught:
+            print(f"survives: {mutant[0]}:{mutant[1]} {mutant[2]} ({how})", flush=True)
+        if len(out) % 10 == 0:
+            print(f"{len(out)} of {len(share)} tried", flush=True)
+    return out
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--jobs", type=int, default=2, help="so many changes at a time")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     parser.add_argument("--module", nargs="*")
     parser.add_argument("--tests", nargs="*", default=TESTS)
@@ -271,17 +291,15 @@ def main():
             sys.exit("the tests fail as they are")
         print(f"{len(found['seconds'])} tests, {sum(found['seconds'].values()):.0f} CPU seconds",
               flush=True)
-        survivors, tried, slow = [], 0, 0
-        for mutant in sample:
-            if time.monotonic() > end:
-                break
-            caught, how = try_one(place, mutant, found)
-            tried, slow = tried + 1, slow + (how == "it takes too long")
-            if not caught:
-                survivors.append(mutant)
-                print(f"survives: {mutant[0]}:{mutant[1]} {mutant[2]} ({how})", flush=True)
-            if tried % 10 == 0:
-                print(f"{tried} tried, {len(survivors)} survive", flush=True)
+        # A copy for each worker: a change is made in the file itself.
+        shares = [sample[k::arguments.jobs] for k in range(arguments.jobs)]
+        places = [copy_of(ROOT, Path(folder, f"copy{k}")) for k in range(arguments.jobs)]
+        with multiprocessing.get_context("fork").Pool(arguments.jobs) as pool:
+            answers = pool.starmap(try_all, [(*x, found, end) for x in zip(places, shares)])
+        results = [(shares[k][i], *answer) for k, some in enumerate(answers)
+                   for i, answer in enumerate(some)]
+        survivors = [m for m, caught, _ in results if not caught]
+        tried, slow = len(results), sum(how == LATE for *_, how in results)
         code_of = {m: (place / m[0]).read_text(encoding="utf-8").splitlines()[m[1] - 1].strip()
                    for m in survivors}
     known = tomllib.loads((ROOT / "tests" / "survivors.toml").read_text(encoding="utf-8"))

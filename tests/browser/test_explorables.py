@@ -5,13 +5,14 @@ import re
 
 import numpy as np
 import pytest
-from test_pages import nothing_for_axe
+from test_pages import LONG, nothing_for_axe
 
 import lcnlib as lcn
 from lcnlib.display import drawn_critical, drawn_images, modules
 from lcnlib.display.pictures import PICTURES
 
-PAGE = """<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>A picture</title><style>body {{ margin: 1rem; background: {back}; color: {ink};
 --pst-color-background: {back} }}</style><main><h1>A picture</h1>
 <div data-picture="{name}" id="it" data-state='{state}'></div></main><script>{script}</script>"""
@@ -46,8 +47,13 @@ def words(page):
     return page.locator(".lcn-caption").inner_text()
 
 
+def at_rest(page):
+    """Wait until what has moved is drawn, spoken and in the address."""
+    page.wait_for_selector(".lcn-touch:not([data-busy], [data-moving])", timeout=LONG)
+
+
 def spoken(page):
-    page.wait_for_timeout(300)
+    at_rest(page)
     return page.locator("[aria-live]").inner_text()
 
 
@@ -58,7 +64,7 @@ def drag(page, handle, dx, dy):
     page.mouse.down()
     page.mouse.move(x + dx, y + dy, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(60)
+    at_rest(page)
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -80,7 +86,7 @@ def test_pointer_and_keyboard_move_every_handle(stage, name):
         handle.focus()
         page.keyboard.press("Shift+ArrowLeft")
         page.keyboard.press("Shift+ArrowDown")
-        page.wait_for_timeout(60)
+        at_rest(page)
         assert handle.get_attribute("aria-valuetext") != after, f"handle {k}: keys change nothing"
     if not handles:
         return
@@ -98,29 +104,29 @@ def test_every_control_changes_something_and_reset_brings_it_back(stage, name):
         slider.focus()
         for _ in range(12):
             page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(60)
+        at_rest(page)
         if picture(page) == before:  # it was at its end
             page.keyboard.press("Home")
-            page.wait_for_timeout(60)
+            at_rest(page)
         assert picture(page) != before, f"slider {k} changes nothing"
     for k, box in enumerate(page.locator("input[type=checkbox]").all()):
         before = picture(page)
         box.click()
-        page.wait_for_timeout(60)
+        at_rest(page)
         assert picture(page) != before, f"box {k} changes nothing"
     for k, menu in enumerate(page.locator("select").all()):
         before = picture(page)
         menu.select_option(index=1 if menu.evaluate("m => m.selectedIndex") == 0 else 0)
-        page.wait_for_timeout(60)
+        at_rest(page)
         assert picture(page) != before, f"menu {k} changes nothing"
     nothing_for_axe(page)
     page.get_by_role("button", name="Reset").click()
-    page.wait_for_timeout(100)
+    at_rest(page)
     assert picture(page) == first
 
 
 def picture(page):
-    page.wait_for_selector(".lcn-touch:not([data-busy])")
+    at_rest(page)
     return page.evaluate("""() => document.querySelector('.lcn-caption').textContent +
         [...document.querySelectorAll('.lcn-panel path, .lcn-panel circle, .lcn-panel text')]
         .filter(e => e.style.display !== 'none')
@@ -133,7 +139,7 @@ def nudge(page, name):
         page.get_by_label("layer 2: columns").select_option("3")
     else:
         drag(page, page.locator("[role=slider]:visible").first, -20, -30)
-    page.wait_for_timeout(300)
+    at_rest(page)
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -153,18 +159,22 @@ def test_a_link_shows_what_i_see(stage, name):
 def test_reduced_motion_shows_the_end_at_once(stage):
     page = stage("plane", reduced_motion="reduce")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_timeout(300)
+    at_rest(page)
     assert words(page).startswith("Time 6.00")
 
 
 def test_play_and_pause(stage):
     page = stage("plane")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_timeout(500)
+    page.wait_for_function("was => document.querySelector('.lcn-caption').textContent !== was",
+                           arg=words(page), timeout=LONG)
     page.get_by_role("button", name="Pause").click()
-    page.wait_for_timeout(100)
+    at_rest(page)
     seen = words(page)
-    page.wait_for_timeout(300)
+    page.evaluate("""() => new Promise(done => {
+        let frames = 20;
+        const tick = () => frames-- ? requestAnimationFrame(tick) : done();
+        tick(); })""")
     assert words(page) == seen and not seen.startswith("Time 0.40")
 
 
@@ -177,7 +187,7 @@ def test_finger_drags_the_star(stage):
     for kind, dy in [("touchStart", 0), ("touchMove", 20), ("touchMove", 60), ("touchEnd", None)]:
         points = [] if dy is None else [{"x": x, "y": y + dy}]
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    page.wait_for_timeout(300)
+    at_rest(page)
     assert words(page) != before
     assert page.evaluate("window.scrollY") == 0
 
@@ -187,7 +197,7 @@ def numbers(text):
 
 
 def state_of(page):
-    page.wait_for_timeout(300)
+    at_rest(page)
     text = page.evaluate("new URLSearchParams(location.search).get('it')")
     return {k: json.loads(v) for k, v in (part.split("=") for part in text.split("!"))}
 
