@@ -7,6 +7,7 @@ link.  A list of all statements, figures, exercises, words and functions goes to
 ``_static/answers.js``: assets/search.js looks there first.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -223,43 +224,60 @@ def script(function, *arguments):
     return f"{function}({text});\n"
 
 
-def write(html, docnames):
-    """Write the cards and answers of the written pages in the folder `html`."""
-    static, answers, titles, used = html / "_static", [], {}, {}
-    shutil.rmtree(static / FOLDER, ignore_errors=True)
+def read(text, docname, out):
+    """Write the cards of a page to the file `out`; its title, answers and words used."""
+    page, cards, answers = Page(text), {}, []
+    for name in page.at:
+        if card := page.card(name):
+            cards[name] = card
+        if found := page.answer(name):
+            kind, number, title, words = found
+            title = re.sub(r"</?a\b[^>]*>", "", title)  # the answer is a link
+            answers.append([kind, number, title, words, docname, name])
+    shutil.rmtree(out.with_suffix(""), ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for name in [n for n, card in cards.items() if len(card) > HEAVY]:
+        own = out.with_suffix("") / f"{name}.js"
+        own.parent.mkdir(exist_ok=True)
+        own.write_text(script("lcnCards", docname, page.title, {name: cards[name]}), "utf-8")
+        cards[name] = 0
+    out.write_text(script("lcnCards", docname, page.title, cards), encoding="utf-8")
+    return page.title, answers, list(page.words_used())
+
+
+def write(html, docnames, memory):
+    """Write the cards and answers of the written pages in the folder `html`.
+
+    The file `memory` keeps what is known of a page, by its hash, from one build to the next.
+    """
+    known = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
+    answers, titles, used, now = [], {}, {}, {}
     for docname in docnames:
-        path = html / f"{docname}.html"
+        path, out = html / f"{docname}.html", html / "_static" / FOLDER / f"{docname}.js"
         if not path.exists():
             continue
-        page, cards = Page(path.read_text(encoding="utf-8")), {}
-        titles[docname] = page.title
-        out = static / FOLDER / f"{docname}.js"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for name in page.at:
-            if card := page.card(name):
-                cards[name] = card
-            if found := page.answer(name):
-                kind, number, title, text = found
-                title = re.sub(r"</?a\b[^>]*>", "", title)  # the answer is a link
-                answers.append([kind, number, title, text, docname, name])
-        for word, place in page.words_used():
+        text = path.read_text(encoding="utf-8")
+        key = hashlib.sha256(text.encode()).hexdigest()
+        there = known.get(docname, [""])[0] == key and out.exists()
+        now[docname] = known[docname] if there else [key, *read(text, docname, out)]
+        _, titles[docname], found, words = now[docname]
+        answers += found
+        for word, place in words:
             used.setdefault(word, [docname, *place])
-        for name in [n for n, card in cards.items() if len(card) > HEAVY]:
-            own = out.with_suffix("") / f"{name}.js"
-            own.parent.mkdir(exist_ok=True)
-            own.write_text(script("lcnCards", docname, page.title, {name: cards[name]}), "utf-8")
-            cards[name] = 0
-        out.write_text(script("lcnCards", docname, page.title, cards), encoding="utf-8")
-    for answer in answers:
-        if answer[0] == "word":
-            answer += used.get(answer[-1], [])
-    (static / ANSWERS).write_text(script("lcnAnswers", answers, titles), encoding="utf-8")
+    for gone in known.keys() - now.keys():
+        out = html / "_static" / FOLDER / f"{gone}.js"
+        out.unlink(missing_ok=True)
+        shutil.rmtree(out.with_suffix(""), ignore_errors=True)
+    memory.write_text(json.dumps(now), encoding="utf-8")
+    answers = [a + used.get(a[-1], []) if a[0] == "word" else a for a in answers]
+    (html / "_static" / ANSWERS).write_text(script("lcnAnswers", answers, titles),
+                                            encoding="utf-8")
 
 
 def finish(app, exception):
     if exception or app.builder.name != "html":
         return
-    write(Path(app.outdir), sorted(app.env.found_docs))
+    write(Path(app.outdir), sorted(app.env.found_docs), Path(app.doctreedir, "cards.json"))
     # A page without formulas has no MathJax; a card of it may need one.
     settings = json.dumps(app.config.mathjax3_config)
     Path(app.outdir, "_static", LATER).write_text(
@@ -275,5 +293,5 @@ def load(app, pagename, templatename, context, doctree):
 def setup(app):
     app.connect("html-page-context", add_permalinks)
     app.connect("html-page-context", load)
-    app.connect("build-finished", finish)
+    app.connect("build-finished", finish, priority=950)  # when pages are as they stay
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
