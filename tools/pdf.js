@@ -2,7 +2,8 @@
 async () => {
   if (window.MathJax && MathJax.typesetPromise) await MathJax.typesetPromise();
   const article = document.querySelector("article");
-  // A widget holds a frame for each combination of its controls' values: up to six of them.
+  // A widget holds a frame for each combination of its controls' values: up to six of them, or
+  // four where pictures are too wide to be read two abreast.
   for (const box of article.querySelectorAll(".lcn-explore")) {
     const controls = [...box.querySelectorAll(".lcn-control")].map(control => {
       const range = control.querySelector("input[type=range]");
@@ -20,9 +21,10 @@ async () => {
     const number = key => key.split("-").map(Number), start = number(seen.dataset.frame);
     const counts = controls.map(c => c.texts.length), runs = counts.indexOf(Math.max(...counts));
     const keys = controls[runs].texts.map((_, i) => start.map((v, c) => c === runs ? i : v).join("-"));
-    const many = Math.min(6, keys.length);
+    const [, , across, down] = seen.querySelector("svg").getAttribute("viewBox").split(" ").map(Number);
+    const wide = across > 1.8 * down, many = Math.min(wide ? 4 : 6, keys.length);
     const grid = document.createElement("div");
-    grid.className = "print-multiples";
+    grid.className = wide ? "print-multiples print-wide" : "print-multiples";
     for (let k = 0; k < many; k++) {
       const key = keys[Math.round(k * (keys.length - 1) / Math.max(1, many - 1))];
       const words = number(key).map((v, i) => `${controls[i].name}: ${controls[i].texts[v]}`);
@@ -36,6 +38,14 @@ async () => {
     const caption = box.querySelector("figcaption");
     box.replaceChildren(grid, ...(caption ? [caption] : []));
   }
+  // Others are made lower on paper; one that is much higher than wide could not be read then.
+  for (const picture of article.querySelectorAll("svg.lcn-figure[viewBox]")) {
+    const [, , across, down] = picture.getAttribute("viewBox").split(" ").map(Number);
+    picture.classList.toggle("print-tall", down > 1.25 * across);
+  }
+  // A picture to drag says so, but not on paper.
+  for (const caption of article.querySelectorAll("figure:has(> .lcn-touch) > figcaption"))
+    caption.prepend("On a screen: ");
   // Drawing code is for screens; what else is folded is for readers.
   for (const code of article.querySelectorAll("details.hide")) code.remove();
   for (const details of article.querySelectorAll("details")) details.open = true;

@@ -31,11 +31,15 @@ STYLE = """
   main > article { break-before: page; }
   .print-multiples { break-inside: auto; }
   .print-multiples > div, div.cell_output svg { break-inside: avoid; }
-  .print-multiples { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm; }
-  .print-multiples svg { width: 100%; height: auto; }
+  .print-multiples { display: grid; grid-template-columns: 1fr 1fr; gap: 4mm; margin-top: 4mm; }
+  .print-wide { grid-template-columns: 120mm; justify-content: center; }
+  .print-multiples svg { width: 100%; height: auto; overflow: visible; }
   .print-multiples p { text-align: center; font-size: 9pt; margin: 0; }
   pre, code { white-space: pre-wrap !important; overflow-wrap: anywhere; }
   .highlight, .cell_output, .math, mjx-container { overflow: visible !important; }
+  /* A shadow would be drawn on the sheet before, too; a lower picture leaves smaller gaps. */
+  .admonition, .solution, details { box-shadow: none !important; }
+  svg.lcn-figure:not(.print-tall) { max-height: 125mm; }
   summary { list-style: none; font-weight: bold; }
 """
 
