@@ -1,7 +1,8 @@
 """How fast the pictures follow the finger: frames in a second while a point is dragged.
 
 Each picture's first handle moves on a circle for two seconds, by made-up pointer events, one for
-each frame; once as it is, once with the processor slowed down four times, as a phone would be.
+each frame (the map, which has no handle, gets another choice of one of its menus in each); once as
+it is, once with the processor slowed down four times, as a phone would be.
 "CPU ms" is the processor's time that the page's main thread takes for a frame, whatever else the
 machine does.  Below 16 it is 60 frames a second; below 8 it is 30 on a machine four times slower.
 
@@ -21,11 +22,17 @@ from lcnlib.display import modules  # noqa: E402
 from lcnlib.display.pictures import PICTURES  # noqa: E402
 
 DRAG = """() => new Promise(done => {
-  const handle = document.querySelector('[role=slider]');
-  if (!handle) return done(null);
-  const box = handle.getBoundingClientRect(), x = box.x + 22, y = box.y + 22, times = [];
-  const tell = (kind, a, b) => handle.dispatchEvent(
-    new PointerEvent(kind, {clientX: a, clientY: b, bubbles: true, pointerId: 1}));
+  const handle = [...document.querySelectorAll('[role=slider]')].find(e => e.offsetParent);
+  const menus = [...document.querySelectorAll('select')], times = [];
+  const box = (handle || menus[0]).getBoundingClientRect(), x = box.x + 22, y = box.y + 22;
+  const choose = k => {
+    const menu = menus[k % menus.length];
+    menu.selectedIndex = (menu.selectedIndex + 1) % menu.options.length;
+    menu.dispatchEvent(new Event('change', {bubbles: true}));
+  };
+  const tell = (kind, a, b) => handle ? handle.dispatchEvent(
+    new PointerEvent(kind, {clientX: a, clientY: b, bubbles: true, pointerId: 1}))
+    : kind === 'pointermove' && choose(times.length);
   tell('pointerdown', x, y);
   const start = performance.now();
   const frame = now => {
@@ -53,7 +60,7 @@ def measure(page, slower):
     client.send("Emulation.setCPUThrottlingRate", {"rate": slower})
     before, found = busy(client), page.evaluate(DRAG)
     client.send("Emulation.setCPUThrottlingRate", {"rate": 1})
-    return found and [*found, (busy(client) - before) * 1000 / (2 * found[0])]
+    return [*found, (busy(client) - before) * 1000 / (2 * found[0])]
 
 
 def main():
@@ -68,9 +75,8 @@ def main():
             page.goto(path.as_uri())
             page.wait_for_selector(".lcn-touch:not([data-busy])", timeout=60_000)
             row = [measure(page, slower) for slower in (1, 1, 4)][1:]  # the first one warms up
-            if row[0]:
-                print(f"{name:14s} {row[0][0]:8.0f} {row[0][1]:11.0f} {row[0][2]:7.1f} "
-                      f"{row[1][0]:21.0f} {row[1][1]:11.0f}")
+            print(f"{name:14s} {row[0][0]:8.0f} {row[0][1]:11.0f} {row[0][2]:7.1f} "
+                  f"{row[1][0]:21.0f} {row[1][1]:11.0f}", flush=True)
             page.close()
 
 

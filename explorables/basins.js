@@ -65,7 +65,7 @@ function build(stage) {
   const curve = stage.panel({ label: "The least loss for each direction of the second filter", x: [0, 180], y: [0, 1.2], equal: false, ratio: 0.75, xlabel: "direction of w₂ in degrees", ylabel: "loss / loss of zero", tall: 300 });
   stage.newLine();
   const tori = WAYS.map(d => stage.panel({ label: `Directions of both filters, shaded by the valley that takes them, δ = ${number(d, 0)}`,
-    x: [0, 180], y: [0, 180], xlabel: "w₁ in degrees", ylabel: "w₂", tall: 260, basis: 160 }));
+    x: [0, 180], y: [0, 180], xlabel: "w₁ in degrees", ylabel: "w₂", tall: 260, basis: 160, names: [`δ = ${number(d, 0)}`] }));
   targets.handle({ key: "target", name: "target", shape: "star", role: "target" });
   tori.forEach((panel, k) => panel.handle({ key: "start", name: `directions of the start, δ = ${number(WAYS[k], 0)}`, say: p => `${p.map(x => number(x, 0)).join(" and ")} degrees` }));
   stage.slider({ key: "size", label: "size of the start", min: 0.2, max: 3, step: 0.1, text: x => number(x, 1), from: x => +x.toFixed(1) });
@@ -90,7 +90,7 @@ function build(stage) {
       if (basins) panel.raster(basins.tables[k], basins.n, basins.n, x => [0.04, 0.22, 0.45][x]);
       panel.line("way", unrolled(unrolled(runs[k].path.map(([a, b]) => [HALF * a, HALF * b]), 0), 1), { ...look(WAYS[k]), width: 3 });
       at.real.forEach((p, i) => mark(panel, p, degrees(p), i));
-      panel.legend([{ words: `δ = ${number(WAYS[k], 0)}`, ...look(WAYS[k]), width: 3 }]);
+      panel.legend([{ ...look(WAYS[k]), width: 3 }]);
     }));
   };
 }

@@ -14,7 +14,7 @@ function answer(state, stage) {
 }
 
 function build(stage) {
-  const bars = stage.panel({ label: "The entries of v", x: [-0.6, 4.6], y: [-3, 3.5], equal: false, ratio: 0.72, tall: 280, xlabel: "v, entries 0 to 4", bare: true });
+  const bars = stage.panel({ label: "The entries of v", x: [-0.6, 4.6], y: [-3.6, 5.2], equal: false, ratio: 0.72, tall: 280, xlabel: "v, entries 0 to 4", bare: true, names: ["nearest point of M"] });
   const layers = stage.panel({ label: "The entries of the two layers", x: [-0.6, 5.1], y: [-3.8, 3.8], equal: false, ratio: 0.72, tall: 280, xlabel: "w₁ and w₂ at this δ", bare: true });
   for (let i = 0; i < 5; i++) bars.handle({ name: `entry ${i} of v`, only: "y", role: i % 2 ? "layer 2" : "layer 1",
     get: s => [i, s.v[i]], set: (p, s) => ({ v: s.v.map((x, j) => i === j ? p[1] : x) }), say: p => number(p[1]) });
@@ -28,12 +28,12 @@ function build(stage) {
       // Each comb holds the second layer: once for the middle of layer 1, mixed for its two ends.
       for (const [name, from, role] of [["even", 0, "layer 1"], ["odd", 1, "layer 2"]]) {
         const teeth = [];
-        for (let i = from; i < 5; i += 2) teeth.push([i, 2.6 + from * 0.6], [i, 2.3 + from * 0.6], [i, 2.6 + from * 0.6]);
+        for (let i = from; i < 5; i += 2) teeth.push([i, 4.1 + from * 0.8], [i, 3.8 + from * 0.8], [i, 4.1 + from * 0.8]);
         bars.line(name, teeth, { role, width: 3 });
-        bars.text(`name${name}`, [2.05 + from / 2, 2.6 + from * 0.6], name, { dy: from ? -5 : 14 });
+        bars.text(`name${name}`, [from ? 3 : 4, 4.1 + from * 0.8], name, { dx: 6, dy: 5 });
       }
       if (!exact) v.forEach((x, i) => bars.line(`near${i}`, [[i - 0.25, x], [i + 0.25, x]], { role: "target", width: 4 }));
-      if (!exact) bars.text("nearest", [4.6, -2.7], "purple: the nearest point of M", { anchor: "end" });
+      if (!exact) bars.legend([{ role: "target", width: 4 }]);
     });
     layers.frame(() => {
       layers.line("zero", [[-0.6, 0], [5.1, 0]], { width: 1 });

@@ -1,14 +1,14 @@
 // Shortest ways in the metric of δ: shot from a point, seen in the plane of filters and on the surface.
 import * as lcn from "./lcn.js";
 import { camera, look, number, vector } from "./stage.js";
-import { FROM, surface, weightAxes } from "./surface.js";
+import { FROM, above, surface, weightAxes } from "./surface.js";
 
 const net = lcn.LCN([2, 1]), N = 90, LONG = 3;
 
 // The geodesic with this velocity at s = 0 … LONG, up to where a filter vanishes.
 function shoot(start, velocity, delta) {
   const s = Array.from({ length: N + 1 }, (_, i) => LONG * i / N);
-  const w = lcn.geodesic_filters(net, lcn.lift(net, start, [delta]), velocity, s, 1e-7, true);
+  const w = lcn.geodesic_filters(net, above(start, delta), velocity, s, 1e-7, true);
   // There v = 0: w2 changes its sign, or w1 turns by a half turn at once.
   const zero = w.findIndex((x, i) => i > 0 && (x[1][0] <= 1e-6 || lcn.dot(x[0], w[i - 1][0]) <= 0));
   const filters = zero < 0 ? w : w.slice(0, zero);
@@ -25,7 +25,7 @@ const own = (state, stage) => stage.memo("own", [state.start, state.tip, state.d
 
 function build(stage) {
   const plane = stage.panel({ label: "The plane of filters", x: [-2.5, 2.5], y: [-2, 2], xlabel: "v₀", ylabel: "v₁" });
-  const space = stage.panel({ label: "The surface, on which a geodesic is as straight as it can be", x: [-3.4, 3.4], y: [-2.2, 3.9], ticks: false, tall: 310 });
+  const space = stage.panel({ label: "The surface, on which a geodesic is as straight as it can be", x: [-3.4, 3.4], y: [-2.2, 3.9], ticks: false, tall: 310, ylabel: "drag: turn and tilt" });
   plane.handle({ name: "start", get: s => s.start, set: (p, s) => {
     const start = lcn.norm(p) < 0.05 ? [0.05, 0] : p; // the arrow comes along
     return { start, tip: lcn.plus(s.tip, lcn.plus(start, s.start, -1)).map(x => +x.toFixed(3)) };
@@ -36,7 +36,7 @@ function build(stage) {
   stage.check({ key: "fan", label: "a fan of them" });
   return state => {
     const { start, tip, delta } = state, mine = look(delta), a = velocity(state);
-    const way = own(state, stage), w = lcn.lift(net, start, [delta]), K = lcn.ntk(net, w);
+    const way = own(state, stage), w = above(start, delta), K = lcn.ntk(net, w);
     const fan = state.fan ? stage.memo("fan", [start, tip, delta], () => {
       const size = Math.sqrt(lcn.inner(net, w, a, a));
       return lcn.ellipse(K, [0, 0], size, 25).slice(1).map(b => shoot(start, b, delta));
@@ -54,7 +54,6 @@ function build(stage) {
     space.frame(() => {
       space.line("surface", stage.memo("surface", [delta, state.view], () => surface(delta, see)), { role: "metric", width: 0.7 });
       weightAxes(space, see);
-      space.text("turn", [-2.4, -1.9], "drag: turn and tilt", { dy: 5 });
       fan.forEach((f, i) => space.line(`fan${i}`, f.filters.map(point), { role: "metric", width: 1.2 }));
       space.line("way", way.filters.map(point), { role: mine.role, width: 4 });
       space.dot("start", point(w), { r: 5, fill: "currentColor" });
@@ -64,7 +63,7 @@ function build(stage) {
 
 function words(state, stage) {
   const { start, delta } = state, a = velocity(state), way = own(state, stage);
-  const speed = Math.sqrt(lcn.inner(net, lcn.lift(net, start, [delta]), a, a));
+  const speed = Math.sqrt(lcn.inner(net, above(start, delta), a, a));
   const name = delta < 0 ? "funnel" : delta > 0 ? "bowl" : "cone";
   const end = way.ends === null ? `at s = 1 it is at ${vector(way.v[N / 3], 3)}`
     : way.ends > 1 ? `at s = 1 it is at ${vector(way.v[N / 3], 3)}, and before s = ${number(way.ends)} it runs into zero`

@@ -26,7 +26,7 @@ function hyperbola(delta) { // w2² - w1² = delta, both branches
 }
 
 function build(stage) {
-  const plane = stage.panel({ label: "The plane of the two weights", x: [-2.5, 2.5], y: [-2.5, 2.5], xlabel: "w₁", ylabel: "w₂" });
+  const plane = stage.panel({ label: "The plane of the two weights", x: [-2.5, 2.5], y: [-2.5, 2.5], xlabel: "w₁", ylabel: "w₂", names: ["flow", "descent", "w₁w₂ = target"] });
   const drift = stage.panel({ label: "The invariant δ over time", x: [0, TIME], y: [-6.5, 6.5], equal: false, ratio: 0.8, xlabel: "time", ylabel: "δ", tall: 300 });
   plane.handle({ key: "start", name: "start of the weights" });
   stage.slider({ key: "step", label: "step size", min: -2, max: 0, step: 0.02, to: Math.log10, from: p => +(10 ** p).toPrecision(3), text: x => number(x, 3) });
@@ -46,12 +46,12 @@ function build(stage) {
         }
         goal.push([NaN, 0]);
       }
-      plane.line("goal", goal, { role: "target", width: 3 });
+      plane.line("goal", goal, { role: "target", width: 3, dash: "2 6" });
       plane.line("flow", points(flow.filters), { role: look(delta).role, width: 4 });
       const way = points(steps.filters);
       plane.line("descent", way, { width: 1 });
       plane.dots("steps", way.slice(0, 100), { fill: "paper", r: 3.5 });
-      plane.legend([{ words: "flow", role: look(delta).role, width: 4 }, { words: "descent", width: 1 }, { words: "w₁w₂ = target", role: "target", width: 3 }]);
+      plane.legend([{ role: look(delta).role, width: 4 }, { width: 1 }, { role: "target", width: 3, dash: "2 6" }]);
     });
     drift.frame(() => {
       drift.line("zero", [[0, 0], [TIME, 0]], { width: 1, opacity: 0.5 });

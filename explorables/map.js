@@ -23,6 +23,9 @@ function build(stage) {
   const panel = stage.panel({ label: "The layers and their product as tables of cells", x: [0, 30], y: [0, 9], ticks: false, tall: 260 });
   const sizes = [1, 2, 3, 4].map(n => [n, `${n}`]);
   stage.choice({ key: "layers", label: "layers", options: [[2, "2"], [3, "3"]] });
+  // In one dimension every filter is a column.
+  stage.choice({ label: "D", options: [[1, "1"], [2, "2"]], get: s => s.shapes.some(k => k[1] > 1) ? 2 : 1,
+    set: (n, s) => ({ shapes: s.shapes.map(([a]) => [a, n > 1 ? a : 1]) }) });
   stage.check({ key: "balanced", label: "balanced (δ = 0)" });
   [0, 1, 2].forEach(i => {
     stage.newRow();
@@ -72,14 +75,14 @@ function words(state) {
   const f = facts(state);
   const thin = f.dimension < f.space ? `a thin set of dimension ${f.dimension} in a space of dimension ${f.space}`
     : `of full dimension ${f.space}`;
-  const why = f.roots.length ? `Layers ${f.roots.map(names).join(", ")} share the roots of one polynomial (Stride one: the bounce)`
-    : f.wide.length ? `Layers ${f.wide.map(names).join(", ")} could change places (Two dimensions)`
-    : "No two layers can exchange anything (One function, one kernel)";
+  const why = f.roots.length ? `Layers ${f.roots.map(names).join(", ")} share the roots of one polynomial (“How many kernels”, in Stride one: the bounce)`
+    : f.wide.length ? `Layers ${f.wide.map(names).join(", ")} could change places (“Groups of layers”, in Two dimensions)`
+    : `No two layers can exchange anything (${f.shapes.some(k => k[1] > 1) ? "“Groups of layers”, in Two dimensions" : "“One kernel per function”, in One function, one kernel"})`;
   const metric = f.kernels === 1
     ? f.roots.length ? "a metric where all roots are real and different; the flow may still run into the border, where K drops rank"
-      : "one metric for each δ, and training follows its steepest descent"
-    : f.roots.length ? "no metric on function space: a flow can change its kernel"
-      : "a metric on each sheet: which one, the start decides";
+      : "one metric for each δ, and training follows its steepest descent (“Training is a Riemannian gradient flow”)"
+    : f.roots.length ? "no metric on function space: a flow can change its kernel (“No metric”)"
+      : "a metric on each sheet: which one, the start decides (“On the sheets”)";
   return `Functions: ${thin}. A generic one has ${plural(f.factorizations, "factorisation")} and ` +
     `${plural(f.kernels, "kernel")} for ${state.balanced ? "δ = 0" : "a generic δ"}. ${why}. So there is ${metric}.`;
 }

@@ -64,7 +64,7 @@ function build(stage) {
     layers.forEach((panel, k) => panel.frame(() => {
       const w = [state.first, state.second][k];
       squares(panel, w, 1, `layer ${k + 1}`);
-      w.forEach((row, i) => row.forEach((x, j) => panel.text(`n${i}${j}`, [j + 0.5, 2.5 - i], number(x), { anchor: "middle", dy: 5 })));
+      w.forEach((row, i) => row.forEach((x, j) => panel.text(`n${i}${j}`, [j + 0.5, 2.5 - i], number(x), { anchor: "middle", dy: 0.5 * panel.unit - 3 })));
       panel.text("name", [0, 3], `layer ${k + 1}`, { dy: -5 });
     }));
     result.frame(() => {

@@ -1,16 +1,27 @@
 // One training run of k = (2, 1), seen twice: three weights on a surface, and their filter in a plane.
 import * as lcn from "./lcn.js";
 import { look, number, vector } from "./stage.js";
-import { surface, view, weightAxes } from "./surface.js";
+import { above, surface, view, weightAxes } from "./surface.js";
 
 const net = lcn.LCN([2, 1]), TIMES = Array.from({ length: 61 }, (_, i) => 6 * (i / 60) ** 2);
 const WAYS = [-3, 0, 3], DISC = 0.2;
 
 function run({ start, target }, delta, t, rtol) {
   const loss = lcn.QuadraticLoss(target);
-  return lcn.gradient_flow(net, loss, lcn.lift(net, start, [delta]), t, rtol, true);
+  return lcn.gradient_flow(net, loss, above(start, delta), t, rtol, true);
 }
 
+// Where the weight of layer 2 changes its sign, v passes zero: δ < 0 alone lets it.
+const meets = flow => {
+  const i = flow.filters.findIndex((w, j) => j > 0 && w[1][0] * flow.filters[j - 1][1][0] < 0);
+  if (i < 0) return null;
+  const [a, b] = [i - 1, i].map(j => flow.filters[j][1][0]), [s, t] = [flow.t[i - 1], flow.t[i]];
+  return s + (t - s) * a / (a - b);
+};
+const three = (state, stage) => stage.memo("ways", [state.start, state.target],
+  () => WAYS.map(d => run(state, d, TIMES, 1e-4)));
+const whole = (state, stage) => WAYS.includes(state.delta) ? three(state, stage)[WAYS.indexOf(state.delta)]
+  : stage.memo("whole", [state.start, state.target, state.delta], () => run(state, state.delta, TIMES, 1e-4));
 const now = (state, stage) => stage.memo("now", [state.start, state.target, state.delta, state.time], () => {
   const flow = run(state, state.delta, [0, Math.max(state.time, 1e-9)], 1e-6), w = flow.filters[1];
   const gradient = lcn.plus(flow.end_to_end[1], state.target, -1), K = lcn.ntk(net, w);
@@ -20,7 +31,7 @@ const now = (state, stage) => stage.memo("now", [state.start, state.target, stat
 
 function build(stage) {
   const outside = stage.panel({ label: "Outside: the plane of filters", x: [-2, 3], y: [-1.6, 2.4],
-    xlabel: "v₀", ylabel: "v₁" });
+    xlabel: "v₀", ylabel: "v₁", names: WAYS.map(d => `δ = ${number(d, 0)}`) });
   const inside = stage.panel({ label: "Inside: three weights on their surface", x: [-3.4, 3.4], y: [-2.2, 3.9], ticks: false, tall: 290 });
   stage.player({ key: "time", label: "time", min: 0, max: 1, step: 0.005, to: t => Math.sqrt(t / 6), from: p => 6 * p * p });
   stage.slider({ key: "delta", label: "start δ", min: -4, max: 4, step: 0.1, text: d => number(d, 1),
@@ -33,9 +44,9 @@ function build(stage) {
   const first = stage.first, point = w => view([...w[0], w[1][0]]);
   return state => {
     const { start, target, delta } = state, at = now(state, stage), mine = look(delta);
-    const ways = stage.memo("ways", [start, target], () => WAYS.map(d => run(state, d, TIMES, 1e-4)));
+    const ways = three(state, stage);
     const way = stage.memo("way", [start, target, delta], () => {
-      const flow = WAYS.includes(delta) ? ways[WAYS.indexOf(delta)] : run(state, delta, TIMES, 1e-4);
+      const flow = whole(state, stage);
       return { ...flow, inside: flow.filters.map(point) };
     });
     const passed = way.t.filter(t => t < state.time).length;
@@ -46,7 +57,7 @@ function build(stage) {
       if (state.rulers) {
         const grid = [];
         for (let x = -1.75; x < 3; x += 0.75) for (let y = -1.35; y < 2.4; y += 0.75) {
-          const w = lcn.lift(net, [x, y], [delta]);
+          const w = above([x, y], delta);
           grid.push(...lcn.ellipse(lcn.ntk(net, w), [x, y], 0.1, 25), [NaN, 0]);
         }
         outside.line("grid", grid, { role: "metric", width: 1 });
@@ -55,6 +66,7 @@ function build(stage) {
       WAYS.forEach((d, i) => outside.line(`way${d}`, ways[i].end_to_end, { ...look(d), width: 1.5 }));
       outside.line("walked", walked, { role: mine.role, width: 4 });
       outside.line("ruler", lcn.ellipse(at.K, at.v, DISC), { width: 2 });
+      if (meets(way) !== null) outside.dot("through", [0, 0], { fill: "paper", r: 6, width: 2 });
       const size = lcn.norm(at.gradient);
       if (size > 0.02) {
         const arrow = a => lcn.plus(at.v, a, 0.6 / lcn.norm(a));
@@ -62,7 +74,7 @@ function build(stage) {
         outside.arrow("steepest", at.v, arrow(at.velocity), { role: mine.role, width: 3 });
       }
       outside.dot("v", at.v, { r: 4, fill: "currentColor" });
-      outside.legend(WAYS.map(d => ({ ...look(d), words: `δ = ${number(d, 0)}` })));
+      outside.legend(WAYS.map(look));
       if (String(target) === String(first.target)) outside.text("hint", target, "drag the star", { dx: 20, dy: 5 });
     });
     inside.frame(() => {
@@ -83,9 +95,10 @@ function build(stage) {
 
 function words(state, stage) {
   const { v, loss, K } = now(state, stage), [short, long] = lcn.eigh(K).values.map(x => DISC * Math.sqrt(x));
+  const zero = meets(whole(state, stage));
   return `Time ${number(state.time)}, δ = ${number(state.delta, 1)}: the filter is at ${vector(v, 3)}, the loss is ` +
     `${number(loss, 3)}. The disc of radius ${DISC} on the surface has become an ellipse with half-axes ` +
-    `${number(long)} and ${number(short)}.`;
+    `${number(long)} and ${number(short)}.${zero === null ? "" : ` At time ${number(zero)} v passes zero.`}`;
 }
 
 export const plane = { title: "One training run, seen from outside and from inside", build, words,

@@ -31,11 +31,17 @@ function withRoot(state, which, z) {
   return { first: lcn.from_roots(pair).map(c => +(top * c).toFixed(6)) };
 }
 
+// The second filter with one of its spread roots at z, or as near to it as its line of roots allows.
+function withSpread(second, stride, z) {
+  const y = Math.hypot(...z) ** stride * Math.cos(stride * Math.atan2(z[1], z[0]));
+  return [+(-y * second[1]).toFixed(6), second[1]];
+}
+
 function build(stage) {
   const taps = stage.panel({ label: "The two filters as bars", x: [-0.6, 5.1], y: [-2.5, 2.5], equal: false, ratio: 0.62, tall: 230, xlabel: "w₁ and w₂", bare: true });
   const product = stage.panel({ label: "The end-to-end filter as bars", x: [-0.6, 5.6], y: [-5, 5], equal: false, ratio: 0.62, tall: 230, xlabel: "v; dots: layer 1 times each entry of layer 2", bare: true });
-  const plane = stage.panel({ label: "Roots in the complex plane", x: [-2.6, 2.6], y: [-2, 2], tall: 270, xlabel: "real part", ylabel: "imaginary" });
-  const wave = stage.panel({ label: "The signal and the output", x: [-0.5, 16.5], y: [-8, 8], equal: false, ratio: 0.77, tall: 270, xlabel: "place", ylabel: "input, output" });
+  const plane = stage.panel({ label: "Roots in the complex plane", x: [-2.6, 2.6], y: [-2, 2], tall: 270, xlabel: "real part", ylabel: "imaginary", names: ["layer 1", "layer 2"] });
+  const wave = stage.panel({ label: "The signal and the output", x: [-0.5, 16.5], y: [-8, 8], equal: false, ratio: 0.77, tall: 270, xlabel: "place", names: ["input: draw in it", "output"] });
   const tap = (key, i, x, name, role) => taps.handle({ key, name, role, only: "y", get: s => [x, s[key][i]],
     set: (p, s) => ({ [key]: s[key].map((c, j) => j === i ? p[1] : c) }), say: p => number(p[1]) });
   for (let i = 0; i < 3; i++) tap("first", i, i, `layer 1, entry ${i}`, "layer 1");
@@ -45,6 +51,11 @@ function build(stage) {
     set: (p, s) => withRoot(s, 1, p) });
   plane.handle({ name: "other root of layer 1", role: "layer 1", shape: "small",
     get: s => { const z = shown(s, 0); return z && z[1] === 0 ? z : null; }, set: (p, s) => withRoot(s, 0, p) });
+  let touched = null; // the root of layer 2 that is in hand
+  plane.handle({ name: "root of layer 2", role: "layer 2", shape: "small", get: s => {
+    const all = spread(s.second, s.stride), far = z => touched ? Math.hypot(z[0] - touched[0], z[1] - touched[1]) : 0;
+    return all.reduce((best, z) => best && far(best) <= far(z) ? best : z, null);
+  }, set: (p, s) => ({ second: withSpread(s.second, s.stride, touched = p) }) });
   wave.pen({ set: (i, y, s) => ({ signal: s.signal.map((c, j) => j === i ? y : c) }), low: -2, high: 2 });
   stage.newRow();
   stage.slider({ key: "stride", label: "stride of layer 1", min: 1, max: 3, step: 1, text: s => `${s}` });
@@ -71,7 +82,7 @@ function build(stage) {
       plane.circles("circle", [0, 0], [1], { width: 1, opacity: 0.5 });
       lcn.roots(state.first).forEach((z, i) => plane.dot(`p${i}`, z, { role: "layer 1", r: 7 }));
       spread(state.second, s).forEach((z, i) => plane.dot(`q${i}`, z, { role: "layer 2", fill: "paper", width: 3, r: 6 }));
-      plane.legend([{ words: "layer 1", role: "layer 1", width: 5 }, { words: "layer 2", role: "layer 2", width: 5 }]);
+      plane.legend([{ role: "layer 1", width: 5 }, { role: "layer 2", width: 5 }]);
     });
     wave.frame(() => {
       wave.line("zero", [[-0.5, 0], [16.5, 0]], { width: 1, opacity: 0.5 });
@@ -80,7 +91,7 @@ function build(stage) {
       const middle = (v.length - 1) / 2;
       wave.line("out", output.map((y, n) => [n * s + middle, y]), { width: 2 });
       wave.dots("outs", output.map((y, n) => [n * s + middle, y]), { fill: "currentColor", r: 4 });
-      wave.legend([{ words: "input: draw in it", role: "metric" }, { words: "output", width: 3 }]);
+      wave.legend([{ role: "metric" }, { width: 3 }]);
     });
   };
 }

@@ -66,6 +66,7 @@ function put(e, key, value) {
   else e.setAttribute(key, value);
 }
 const round = x => Math.round(10 * x) / 10;
+const wide = words => 8 * words.length; // about as many pixels, never fewer
 
 export const STAR = r => Array.from({ length: 10 }, (_, i) => {
   const a = Math.PI * (i / 5 - 0.5), s = i % 2 ? 0.45 * r : r;
@@ -74,8 +75,8 @@ export const STAR = r => Array.from({ length: 10 }, (_, i) => {
 
 // One drawing with its coordinates. What is drawn in a frame is named; what a frame leaves out hides.
 class Panel {
-  constructor(stage, { label, x, y, xlabel = "", ylabel = "", ticks = true, equal = true, ratio = null, tall = 330, bare = false, basis = 280 }) {
-    Object.assign(this, { stage, x, y, equal, ticks, ratio, tall, bare, xlabel, ylabel, parts: new Map(), used: new Set() });
+  constructor(stage, { label, x, y, xlabel = "", ylabel = "", ticks = true, equal = true, ratio = null, tall = 330, bare = false, basis = 280, names = [] }) {
+    Object.assign(this, { stage, x, y, equal, ticks, ratio, tall, bare, xlabel, ylabel, names, parts: new Map(), used: new Set() });
     this.box = make("div", { class: "lcn-panel" }, stage.panels);
     this.box.style.flexBasis = `${basis}px`;
     this.svg = make("svg", { role: "img", "aria-label": label }, this.box);
@@ -90,7 +91,8 @@ class Panel {
   // One unit of the drawing is one pixel of the page.
   measure() {
     const width = Math.max(140, this.box.clientWidth || 320);
-    const left = this.ticks ? 34 : 6, bottom = this.ticks ? 34 : 6, top = 8, right = 14;
+    const left = this.ticks ? 34 : 6, bottom = this.ticks ? 34 : 6, right = 14;
+    const top = 8 + 18 * this.placeNames(width);
     const [x0, x1] = this.x, [y0, y1] = this.y, ratio = this.ratio || (y1 - y0) / (x1 - x0);
     let w = width - left - right, h = w * ratio;
     const most = Math.min(this.tall, Math.max(220, 0.55 * window.innerHeight)) - top - bottom;
@@ -112,8 +114,22 @@ class Panel {
     this.drawAxes(start, w);
   }
 
+  // The names of lines stand above the axes, where no line can come: how many rows they take.
+  placeNames(width) {
+    const reserved = this.ylabel ? wide(this.ylabel) + 20 : 0;
+    let row = 0, x = width;
+    this.places = [...this.names].reverse().map(words => {
+      const need = wide(words) + 46;
+      if (x - need < (row ? 0 : reserved) && x < width) { row += 1; x = width; }
+      x -= need;
+      return [x, row];
+    }).reverse();
+    return this.names.length ? row + 1 : this.ylabel ? 1 : 0;
+  }
+
   drawAxes(start, w) {
     this.axes.replaceChildren();
+    make("text", { x: this.ticks ? Math.max(2, start - 8) : 2, y: 14 }, this.axes, this.ylabel);
     if (!this.ticks) return;
     if (this.bare) { // a name only
       make("text", { x: start + w, y: this.py(this.y[0]) + 20, "text-anchor": "end" }, this.axes, this.xlabel);
@@ -135,12 +151,11 @@ class Panel {
       make("text", { x: start - 7, y: this.py(v) + 4, "text-anchor": "end" }, this.axes, text);
     });
     make("text", { x: start + w, y: low + 31, "text-anchor": "end" }, this.axes, this.xlabel);
-    make("text", { x: start + 6, y: this.py(y1) + 10 }, this.axes, this.ylabel);
   }
 
-  part(name, tag, { role = null, width = 2, dash = "", fill = null, opacity = 1 } = {}) {
+  part(name, tag, { role = null, width = 2, dash = "", fill = null, opacity = 1, parent = null } = {}) {
     let e = this.parts.get(name);
-    if (!e) this.parts.set(name, e = make(tag, {}, tag === "text" ? this.front : this.ink));
+    if (!e) this.parts.set(name, e = make(tag, {}, parent || (tag === "text" ? this.front : this.ink)));
     this.used.add(name);
     const style = tag === "text" ? "" : `stroke:${paint(role)};stroke-width:${width};` +
       `stroke-dasharray:${dash || "none"};fill:${fill ? paint(fill) : "none"};opacity:${opacity}`;
@@ -189,9 +204,12 @@ class Panel {
   }
 
   text(name, [x, y], words, { dx = 0, dy = 0, anchor = "start" } = {}) {
-    const e = this.part(name, "text");
-    put(e, "x", round(this.px(x) + dx));
-    put(e, "y", round(this.py(y) + dy));
+    const e = this.part(name, "text"), w = wide(words), at = this.px(x);
+    // What would be cut at the edge of the panel goes to the other side of its point, or stays inside.
+    if (anchor === "start" && at + dx + w > this.width && at - dx > w) { anchor = "end"; dx = -dx; }
+    const left = anchor === "end" ? w : anchor === "middle" ? w / 2 : 0;
+    put(e, "x", round(clamp(at + dx, left, Math.max(left, this.width - w + left))));
+    put(e, "y", round(clamp(this.py(y) + dy, 12, this.py(this.y[0]) + (this.ticks ? -3 : 5))));
     put(e, "text-anchor", anchor);
     put(e, "text", words);
   }
@@ -206,13 +224,14 @@ class Panel {
     put(e, "d", `M${a.map(round).join(" ")}L${tip}M${wing(0.5)}L${tip}L${wing(-0.5)}`);
   }
 
-  // Names of lines, from the upper right corner down.
-  legend(entries) {
-    const x = this.x[1], y = this.y[1];
-    entries.forEach(({ words, ...style }, i) => {
-      const py = this.py(y) + 12 + 18 * i, px = this.px(x);
-      this.text(`legend${i}`, [x, y], words, { anchor: "end", dx: -34, dy: 16 + 18 * i });
-      put(this.part(`legendline${i}`, "path", style), "d", `M${px - 28} ${py}h26`);
+  // How the lines look that have the panel's `names`.
+  legend(styles) {
+    styles.forEach((style, i) => {
+      const [x, row] = this.places[i], y = 14 + 18 * row, e = this.part(`legend${i}`, "text");
+      put(e, "x", round(x + 32));
+      put(e, "y", y);
+      put(e, "text", this.names[i]);
+      put(this.part(`legendline${i}`, "path", { ...style, parent: this.front }), "d", `M${round(x)} ${y - 4}h26`);
     });
   }
 
@@ -451,15 +470,17 @@ export class Stage {
     this.paint(this.state);
     this.handles.forEach(f => f());
     this.controls.forEach(f => f());
-    put(this.caption, "text", this.picture.words(this.state, this));
+    put(this.caption, "text", this.words());
   }
+
+  words() { return this.picture.words(this.state, this).replaceAll(" = ", "\u00a0=\u00a0"); } // no line breaks there
 
   // Where a drag ends: words for those who listen, and the address shows what is seen.
   rest() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       if (this.asked) { cancelAnimationFrame(this.asked); this.asked = 0; this.draw(); }
-      const words = this.picture.words(this.state, this);
+      const words = this.words();
       this.live.textContent = words;
       this.all.forEach(p => p.svg.setAttribute("aria-label", `${p.label}. ${words}`));
       this.model.rest(this.state);
@@ -511,14 +532,14 @@ export class Stage {
   }
 
   // `to` goes from the state's value to the slider's, `from` back.
-  slider({ key, label, min, max, step, text = x => number(x), to = x => x, from = x => x }) {
+  slider({ key, label, min, max, step, text = x => number(x), to = x => x, from = x => x, get = s => s[key], set = v => ({ [key]: v }) }) {
     const box = make("label", {}, this.row || this.newRow());
     make("span", {}, box, label);
     const input = make("input", { type: "range", min, max, step, autocomplete: "off" }, box);
     const shown = make("output", {}, box);
-    input.addEventListener("input", () => { this.stop(key); this.change({ [key]: from(+input.value) }); this.rest(); });
+    input.addEventListener("input", () => { this.stop(key); this.change(set(from(+input.value), this.state)); this.rest(); });
     this.controls.push(() => {
-      const value = this.state[key], words = text(value);
+      const value = get(this.state), words = text(value);
       if (document.activeElement !== input || from(+input.value) !== value) input.value = to(value);
       put(shown, "text", words);
       put(input, "aria-valuetext", words);

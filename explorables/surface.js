@@ -5,6 +5,13 @@ import { camera } from "./stage.js";
 export const FROM = [218, 30];
 export const view = camera(...FROM);
 
+// The filters of v on the half of the surface where the weight of layer 2 is positive.
+const net = lcn.LCN([2, 1]);
+export function above(v, delta) {
+  const w = lcn.lift(net, v, [delta]);
+  return w[1][0] < 0 ? w.map(x => lcn.times(-1, x)) : w;
+}
+
 // A piece of the surface w2² - |w1|² = δ: rays and rings; below w2 = 0 too when the surface goes on.
 export function surface(delta, see = view) {
   const lines = [], low = Math.sqrt(Math.max(-delta, 0)), turn = 2 * Math.PI;

@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from lcnlib.display.pictures import PICTURES
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import vendor
 
+ROOT = Path(__file__).resolve().parents[1]
 CASES, RTOL = 500, 1e-10
 SMALL = [((2, 1), 1), ((2, 2), 1), ((2, 2), 2), ((3, 2), 2), ((3, 2, 2), 2), ((2, 3, 2), (2, 1, 3))]
 RUN = """
@@ -318,6 +320,14 @@ def test_painting(node):
     agree(node([("painting", None, [*pair]) for pair in pairs]),
           [lcn.end_to_end(drawn_images.NET, pair) for pair in pairs])
     assert np.allclose(node([("photograph", None, [])])[0], drawn_images.photograph().ravel())
+
+
+def test_the_map_names_statements_of_the_book():
+    text = "".join("".join(cell["source"]) for path in (ROOT / "book").glob("*.ipynb")
+                   for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])
+    named = set(re.findall("“([^”]+)”", (ROOT / "explorables/map.js").read_text("utf-8")))
+    assert len(named) == 6
+    assert {n for n in named if not re.search(r"\{prf:\w+\} " + n + "\n", text)} == set()
 
 
 def test_counts_of_kernels(node):

@@ -4,7 +4,7 @@ import numpy as np
 
 import lcnlib as lcn
 
-from .drawing import ellipse, surface_of_revolution
+from .drawing import cone, ellipse, surface_of_revolution
 from .figures import INK, PAPER, ROLES, look
 
 __all__ = ["alt_bounce", "alt_hyperbolas", "alt_plane", "draw_bounce", "draw_hyperbolas",
@@ -32,8 +32,14 @@ def number(x, digits=2):
 PLANE = lcn.LCN((2, 1))
 
 
+def above(v, delta):
+    """The filters of v on the half of the surface where the weight of layer 2 is positive."""
+    w = lcn.lift(PLANE, v, [delta])
+    return [-x for x in w] if w[1][0] < 0 else w
+
+
 def _run(start, target, delta, time):
-    w = lcn.lift(PLANE, start, [delta])
+    w = above(start, delta)
     return lcn.gradient_flow(PLANE, lcn.QuadraticLoss(target), w, np.linspace(0, time, 61))
 
 
@@ -140,13 +146,13 @@ def bounce_run(first, second, target, level):
     return flow, w[:, 0] * u[:, 1] - w[:, 1] * u[:, 0]
 
 
-def draw_bounce(first, second, target, level, time):
+def draw_bounce(first, second, target, level, time, view):
     flow, det = bounce_run(first, second, target, level)
     i, v = round(time / 3 * 120), flow.end_to_end
     color = look(flow.invariants[0, 0])["color"]
-    fig = figure(7.2, 5.6)
-    grid = fig.add_gridspec(2, 2, height_ratios=[2, 1])
-    arrows, top, line = (fig.add_subplot(g) for g in (grid[0, 0], grid[0, 1], grid[1, :]))
+    fig = figure(7.2, 7.0)
+    arrows, top, line = (fig.add_subplot(2, 2, k) for k in (1, 2, 4))
+    space = fig.add_subplot(2, 2, 3, projection="3d", computed_zorder=False)
     for w, role in zip(flow.filters, ("layer 1", "layer 2")):
         arrows.plot(*w.T, color=ROLES[role], lw=1.5, ls=":")
         arrows.annotate("", w[i], (0, 0), arrowprops={"color": ROLES[role], "arrowstyle": "->",
@@ -171,17 +177,26 @@ def draw_bounce(first, second, target, level, time):
     top.plot(*target, "*", color=ROLES["target"], ms=17)
     top.set(xlim=(-3.6, 3.6), ylim=(-3.6, 3.6), aspect="equal", xlabel="$v_1$",
             ylabel="$v_2 - v_0$")
+    cone(space, 2.6)
+    walk = np.stack([v[:, 1], v[:, 2] - v[:, 0], v[:, 0] + v[:, 2]])
+    space.plot(*walk, color=color, lw=1.5)
+    space.plot(*walk[:, : i + 1], color=color, lw=4)
+    space.plot(*walk[:, i], "o", color=INK, ms=4)
+    space.plot(*target, level, "*", color=ROLES["target"], ms=12)
+    space.set_axis_off()
+    space.set_box_aspect((1, 1, 1), zoom=1.2)
+    space.view_init(*view[::-1])
     line.plot(flow.t, det, color=color, lw=3)
     line.axhline(0, color=INK, lw=1)
     line.axvline(flow.t[i], color=INK, lw=1, ls=":")
-    line.set(xlabel="time", ylabel="$\\det(w_1, w_2)$", ylim=(-3, 3))
+    line.set(xlabel="time", ylabel="$\\det(w_1, w_2)$", ylim=(-6, 6))
     return fig
 
 
-def alt_bounce(first, second, target, level, time):
+def alt_bounce(first, second, target, level, time, view):
     flow, det = bounce_run(first, second, target, level)
     crossed = (det[1:] * det[:-1] < 0).sum()
     return (f"Two filters as arrows, {vector(first)} and {vector(second)}, with δ = "
             f"{number(flow.invariants[0, 0], 3)}; beside them the walk of v around the disc of "
-            f"filters that cannot be expressed; below, their determinant, which changes its sign "
-            f"{crossed} times.")
+            f"filters that cannot be expressed; below, the cone in space and their "
+            f"determinant, which changes its sign {crossed} times.")

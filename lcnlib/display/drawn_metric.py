@@ -5,7 +5,7 @@ import numpy as np
 import lcnlib as lcn
 
 from .drawing import ellipse, surface_of_revolution
-from .drawn_flows import PLANE, figure, number, vector
+from .drawn_flows import PLANE, above, figure, number, vector
 from .figures import INK, PAPER, ROLES, look
 
 __all__ = ["alt_geodesics", "draw_geodesics"]
@@ -15,7 +15,7 @@ LONG = 3.0
 
 def shoot(start, velocity, delta):
     """Filters along the geodesic, up to where it runs into zero, and the parameter there."""
-    w = lcn.lift(PLANE, start, [delta])
+    w = above(start, delta)
     try:
         end = None
         lcn.geodesic(PLANE, w, velocity, LONG)
@@ -27,7 +27,7 @@ def shoot(start, velocity, delta):
 
 def draw_geodesics(start, tip, delta, fan, view):
     start, a = np.array(start), np.subtract(tip, start)
-    w = lcn.lift(PLANE, start, [delta])
+    w = above(start, delta)
     kernel = lcn.ntk(PLANE, w)
     shots = [(a, {"color": look(delta)["color"], "lw": 4})]
     if fan:
@@ -59,7 +59,7 @@ def draw_geodesics(start, tip, delta, fan, view):
 def alt_geodesics(start, tip, delta, fan, view):
     a = np.subtract(tip, start)
     path, end = shoot(start, a, delta)
-    speed = lcn.inner(PLANE, lcn.lift(PLANE, start, [delta]), a, a) ** 0.5
+    speed = lcn.inner(PLANE, above(start, delta), a, a) ** 0.5
     went = f"ends at {vector(lcn.end_to_end(PLANE, path)[-1])}" if end is None else "runs into zero"
     name = "funnel" if delta < 0 else "bowl" if delta > 0 else "cone"
     return (f"A geodesic for δ = {number(delta, 1)}, in the plane of filters and on a {name}. "

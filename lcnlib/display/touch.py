@@ -84,7 +84,8 @@ def _page(name, state, caption):
     count = next(_numbers)
     still, alt = io.BytesIO(), picture.alt(**state)
     drawn = themed_svg(svg(picture.draw(**state), False, {}, still), alt, f"{count}")
-    legend = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    words = html.escape(caption or "").replace(" = ", "&nbsp;=&nbsp;")
+    legend = f"<figcaption>{words}</figcaption>" if caption else ""
     data = html.escape(json.dumps(state))
     return Page(f'<figure class="lcn-touching"><div class="lcn-touch" id="{name}-{count}" '
                 f'data-picture="{name}" data-state="{data}">{drawn}</div>{legend}</figure>',

@@ -214,6 +214,20 @@ def test_plane_shows_what_lcnlib_computes(stage):
     assert np.allclose(numbers(words(page))[2:5], want[2:5], atol=6e-4)
 
 
+def test_zero_can_be_hit_by_hand(stage):
+    page = stage("plane", state={"target": [2.0, 1.0]})
+    assert "passes zero" not in words(page)
+    drag(page, page.locator("[role=slider][aria-label=target]"), -150, 30)
+    s, net = state_of(page), lcn.LCN((2, 1))
+    tail = words(page).split("At time")[1]
+    assert "v passes zero" in tail and s["target"][0] < 0
+    w = lcn.lift(net, s["start"], [s["delta"]])
+    flow = lcn.gradient_flow(net, lcn.QuadraticLoss(s["target"]), w, np.linspace(0, 6, 1201))
+    weight = flow.filters[1][:, 0]
+    assert weight[0] > 0 > weight[-1]
+    assert abs(numbers(tail)[0] - flow.t[np.argmax(weight < 0)]) < 0.03
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
 def test_landing_page_from_the_file_system(chromium, html, size):
     context = chromium.new_context(viewport=dict(zip(("width", "height"), size)))
@@ -312,7 +326,7 @@ def test_comb_shows_what_lcnlib_computes(stage):
 
 
 def test_geodesics_shows_what_lcnlib_computes(stage):
-    page = stage("geodesics", state={"delta": 1.5})
+    page = stage("geodesics", state={"delta": 1.5, "start": [-1.4, 0.6], "tip": [-0.9, 1.3]})
     drag(page, page.get_by_role("slider", name="tip of the arrow"), 25, -40)
     s, net = state_of(page), lcn.LCN((2, 1))
     w, a = lcn.lift(net, s["start"], [s["delta"]]), np.subtract(s["tip"], s["start"])
