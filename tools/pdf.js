@@ -45,7 +45,7 @@ async () => {
   }
   // A picture to drag says so, but not on paper.
   for (const caption of article.querySelectorAll("figure:has(> .lcn-touch) > figcaption"))
-    caption.prepend("On a screen: ");
+    if (/\b(drag|turn|paint|play)\b/i.test(caption.textContent)) caption.prepend("On a screen: ");
   // Drawing code is for screens; what else is folded is for readers.
   for (const code of article.querySelectorAll("details.hide")) code.remove();
   for (const details of article.querySelectorAll("details")) details.open = true;

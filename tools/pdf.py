@@ -35,10 +35,10 @@ STYLE = """
   .print-wide { grid-template-columns: 120mm; justify-content: center; }
   .print-multiples svg { width: 100%; height: auto; overflow: visible; }
   .print-multiples p { text-align: center; font-size: 9pt; margin: 0; }
-  pre, code { white-space: pre-wrap !important; overflow-wrap: anywhere; }
+  pre, code, span.pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
   .highlight, .cell_output, .math, mjx-container { overflow: visible !important; }
   /* A shadow would be drawn on the sheet before, too; a lower picture leaves smaller gaps. */
-  .admonition, .solution, details { box-shadow: none !important; }
+  main { --pst-color-shadow: transparent; }
   svg.lcn-figure:not(.print-tall) { max-height: 125mm; }
   summary { list-style: none; font-weight: bold; }
 """
