@@ -398,12 +398,12 @@ def relaxed(level=1.5):
     return {"A": a, "B": b, r"\lambda": level, "W": second @ first}
 
 
-@formula("08_fully_connected", r"A^2 - \lambda A = WW\T", r", \quad")
+@formula("08_fully_connected", r"A^2 - \lambda A &= WW\T", r", \\")
 def _():
     return relaxed()
 
 
-@formula("08_fully_connected", r"B^2 + \lambda B = W\T W")
+@formula("08_fully_connected", r"B^2 + \lambda B &= W\T W")
 def _():
     return relaxed()
 

@@ -96,7 +96,9 @@ def bare_axes(ax, lengths, names, elevation, azimuth):
     for i, (length, name) in enumerate(zip(lengths, names)):
         end = [length * (i == j) for j in range(3)]
         ax.plot(*zip([0, 0, 0], end), color=INK, lw=1)
-        ax.text(*(1.13 * x for x in end), name, ha="center", va="center", zorder=99)
+        # on a piece of paper of its own, since the lines may run under it
+        ax.text(*(1.13 * x for x in end), name, ha="center", va="center", zorder=99,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 1})
 
 
 def themed_svg(svg, alt, uid=""):

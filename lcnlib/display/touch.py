@@ -12,7 +12,7 @@ from . import modules
 from .figures import themed_svg
 from .frames import svg
 from .pictures import PICTURES
-from .widgets import Page
+from .widgets import Page, words_below
 
 __all__ = ["touch"]
 
@@ -84,8 +84,7 @@ def _page(name, state, caption):
     count = next(_numbers)
     still, alt = io.BytesIO(), picture.alt(**state)
     drawn = themed_svg(svg(picture.draw(**state), False, {}, still), alt, f"{count}")
-    words = html.escape(caption or "").replace(" = ", "&nbsp;=&nbsp;")
-    legend = f"<figcaption>{words}</figcaption>" if caption else ""
+    legend = words_below(caption)
     data = html.escape(json.dumps(state))
     return Page(f'<figure class="lcn-touching"><div class="lcn-touch" id="{name}-{count}" '
                 f'data-picture="{name}" data-state="{data}">{drawn}</div>{legend}</figure>',

@@ -9,6 +9,7 @@ import html
 import io
 import itertools
 import os
+import re
 import types
 
 from .controls import Control
@@ -70,7 +71,7 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
     if not 1 <= len(controls) <= 3:
         raise ValueError(f"explore takes one to three controls, got {len(controls)}")
     controls = {k: c if isinstance(c, Control) else Control(*c) for k, c in controls.items()}
-    legend = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    legend = words_below(caption)
 
     places = {}
 
@@ -99,6 +100,12 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
     box = W.VBox([*handles.values(), picture])
     box.add_class("lcn-explore")
     return box
+
+
+def words_below(caption):
+    """The caption as an element, in which no line ends within "δ = 3"."""
+    held = re.sub(" ([=<>≈]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", caption)
+    return f"<figcaption>{html.escape(held)}</figcaption>" if caption else ""
 
 
 def _kept(f):
