@@ -104,8 +104,10 @@ def explore(draw, alt, caption=None, *, raster=False, **controls):
 
 def words_below(caption):
     """The caption as an element, in which no line ends within "δ = 3"."""
+    if not caption:
+        return ""
     held = re.sub(" ([=<>≈]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", caption)
-    return f"<figcaption>{html.escape(held)}</figcaption>" if caption else ""
+    return f"<figcaption>{html.escape(held)}</figcaption>"
 
 
 def _kept(f):
