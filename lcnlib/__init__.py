@@ -26,6 +26,7 @@ from .convolution import apply, cofactors, end_to_end
 from .critical import CriticalPoints, critical_points, ed_degree
 from .curvature import CoordinateCurvatures, coordinate_curvatures, sectional_curvature
 from .descent import gradient_descent
+from .distances import distance, log_map
 from .ensemble import EnsembleResult, Failure, Seeds, ensemble
 from .errors import (
     AmbiguousFactorizationError,
@@ -41,7 +42,7 @@ from .errors import (
 from .factorization import factorizations, polyphase
 from .flow import gradient_flow
 from .function_space_flow import function_space_flow
-from .geodesics import distance, geodesic, geodesic_filters, log_map, parallel_transport
+from .geodesics import geodesic, geodesic_filters, parallel_transport
 from .invariants import invariants, rescale, scalings
 from .kernel import jacobian, jvp, ntk, ntk_apply, rank, vjp
 from .kernel_counts import generic_kernel_count, kernel_count, root_groups

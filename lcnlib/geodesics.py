@@ -1,35 +1,21 @@
-"""Geodesics of the metric g_delta, distances, and parallel transport along them."""
-
-from math import prod
+"""Geodesics of the metric g_delta, and parallel transport along them."""
 
 import numpy as np
 import scipy
 
-from ._core.checks import as_filters, as_real, as_tangents, same_batch
-from ._core.connect import connect
+from ._core.checks import as_filters, as_real, as_tangents
 from ._core.orbit import Orbit
 from ._core.plan import plan
 from ._core.resultants import common_root_pairs, resultants
-from ._core.tangent import (
-    RTOL_TANGENT,
-    components,
-    frame,
-    gaps,
-    lifted,
-    polar,
-    radial_parts,
-    ray_length,
-)
+from ._core.tangent import RTOL_TANGENT, components, frame, lifted
 from .errors import FlowError, InputError
 
-__all__ = ["distance", "geodesic", "geodesic_filters", "log_map", "parallel_transport"]
+__all__ = ["geodesic", "geodesic_filters", "parallel_transport"]
 
 # Larger ratios of norms overflow when squared.
 MAX_RATIO = 1e100
 # Angular velocities below this fraction of the others are rounding: such a filter does not turn.
 NO_TURN = 1e-12
-# Invariants are the same up to this part of the largest squared norm: what users compute them to.
-SAME_INVARIANTS = 1e-9
 # Points of each panel at which two filters are tested for a common root.
 FOLD_POINTS = 32
 
@@ -37,9 +23,8 @@ FOLD_POINTS = 32
 def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
     """Points of M along the geodesic of g_delta from v with initial tangent `velocity`.
 
-    The geodesic is mu of the curve that `geodesic_filters`
-    returns; no differential equation is stepped, so the accuracy is that of rounding
-    at every s.
+    It is mu of the curve that `geodesic_filters` returns.  No differential equation is
+    stepped, so the accuracy is that of rounding at every s.
 
     Book: prop-09-geodesics.
 
@@ -69,8 +54,6 @@ def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
         When `velocity` is not in the image of dmu.
     SingularPointError, ZeroFilterError
         When dmu drops rank at the filters.
-    InputError
-        When shapes do not fit.
 
     Examples
     --------
@@ -82,30 +65,23 @@ def geodesic(net, filters, velocity, s, rtol=RTOL_TANGENT):
     """
     curve = _Curve(net, filters, velocity, rtol)
     s = as_real(s, "s")
-    z, phi = curve.locate(s.reshape(-1))
-    curve.check_folds(z, s.reshape(-1))
-    p = plan(net)
-    v = p.product(p.pack(curve.filters(z, phi)))
-    return v.reshape(s.shape + net.end_to_end_shape)
+    *_, theta = curve.smooth(s.reshape(-1))
+    return plan(net).product(theta).reshape(s.shape + net.end_to_end_shape)
 
 
 def geodesic_filters(net, filters, velocity, s, rtol=RTOL_TANGENT):
     """Filters along the horizontal lift of the geodesic of `geodesic`.
 
-    Each filter stays in the plane of w_i and its initial
-    velocity, the invariants and the angular momenta are constant, and what remains
-    is an integral of the common parameter t.  When the invariants vanish, the
-    spheres' great circles share one angle, as in any metric cone.
+    Each filter stays in the plane of w_i and its initial velocity, the invariants and the
+    angular momenta are constant, and what remains is an integral of the common parameter t.
+    When the invariants vanish, the spheres' great circles share one angle, as in any cone.
 
     Book: prop-09-geodesics.
 
     Parameters
     ----------
-    net : LCN
-    filters : sequence of H ndarrays, shapes k_i
-    velocity : ndarray, shape k
-    s : float or ndarray, shape (*m,)
-    rtol : float, optional
+    net, filters, velocity, s, rtol
+        As in `geodesic`.
 
     Returns
     -------
@@ -147,17 +123,10 @@ def parallel_transport(net, filters, velocity, a, s, rtol=RTOL_TANGENT):
 
     Parameters
     ----------
-    net : LCN
-    filters : sequence of H ndarrays, shapes k_i
-        One set of filters (no batch axes).
-    velocity : ndarray, shape k
-        Tangent vector at v; the curve is that of `geodesic`.
+    net, filters, velocity, s, rtol
+        As in `geodesic`; `rtol` is for `a`, too.
     a : ndarray, shape (*lead, *k)
         The tangent vectors at v to carry.
-    s : float or ndarray, shape (*m,)
-        Parameters in any order, negative ones included.
-    rtol : float, optional
-        Largest normal part of `velocity` and of a, relative to their lengths.
 
     Returns
     -------
@@ -182,205 +151,13 @@ def parallel_transport(net, filters, velocity, a, s, rtol=RTOL_TANGENT):
     curve = _Curve(net, filters, velocity, rtol)
     (a,) = as_tangents(net, rtol, a=a)
     s = as_real(s, "s")
-    lead = a.shape[: a.ndim - net.ndim]
-    h = lifted(curve.frame, *components(net, curve.frame, a.reshape(-1, *a.shape[len(lead) :]),
-                                        "a", rtol))
-    z, phi = curve.locate(s.reshape(-1))
-    curve.check_folds(z, s.reshape(-1))
-    p = plan(net)
-    theta = p.pack(curve.filters(z, phi))
+    lead, k = a.shape[: a.ndim - net.ndim], net.end_to_end_shape
+    h = lifted(curve.frame, *components(net, curve.frame, a.reshape(-1, *k), "a", rtol))
+    z, phi, theta = curve.smooth(s.reshape(-1))
     carried = curve.carry(z, phi, h)
-    n = carried.shape[1]
-    out = p.jvp(np.repeat(theta, n, axis=0), carried.reshape(-1, carried.shape[-1]))
-    return out.reshape(s.shape + lead + net.end_to_end_shape)
-
-
-def distance(net, filters, other):
-    """The distance in g_delta between two points of one sheet.
-
-    A sheet is the level set of the invariants, where filters that differ by signs are one point:
-    over one v there may be several points.  Curves may pass where dmu drops rank; so the
-    distance in the smooth part of M is at least this one, and equal to it where such places
-    take two conditions (all but the fold at stride one).
-
-    When the invariants vanish the sheet is a cone, and the distance is exact: with the angles
-    phi_i between the filters, Phi^2 = sum_i phi_i^2 / H and lengths R, R' of the rays,
-    d^2 = R^2 + R'^2 - 2 R R' cos Phi.  Otherwise it is the length of a geodesic that joins the
-    points, found by Newton's method: never less than the distance.  That no other geodesic
-    is shorter is proved for the cone only; the tests compare with direct minimisation.
-
-    Book: prop-09-cosines, prop-09-geodesics.
-
-    Parameters
-    ----------
-    net : LCN
-    filters, other : sequences of H ndarrays, shapes (*batch, *k_i)
-        With the same invariants, to rounding.
-
-    Returns
-    -------
-    float, or ndarray, shape (*batch,)
-        Infinite between filters that no curve joins: where layers of size one differ in sign.
-
-    Raises
-    ------
-    ZeroFilterError
-        When a filter is zero.
-    FlowError
-        When Newton's method finds no geodesic.
-    InputError
-        When shapes or invariants do not fit.
-
-    See Also
-    --------
-    log_map : the geodesic that has this length.
-
-    Examples
-    --------
-    Balanced filters; one of them turns by a quarter.
-
-    >>> net = LCN((2, 2), strides=2)
-    >>> round(distance(net, [[1, 0], [1, 0]], [[0, 1], [1, 0]]), 9)  # 2^(3/2) sin(pi / 32^(1/2))
-    1.491286907
-    """
-    batch, _, lines = _lines(net, filters, other)
-    out = np.array([line.length for line in lines]).reshape(batch)
-    return out if batch else float(out)
-
-
-def log_map(net, filters, other):
-    """The initial tangent vector of the shortest geodesic to other filters of the same sheet.
-
-    ``geodesic(net, filters, log_map(net, filters, other), 1.0)`` is end_to_end(other), and its
-    length in g_delta is `distance`.
-
-    Book: prop-09-cosines, prop-09-geodesics.
-
-    Parameters
-    ----------
-    net : LCN
-    filters, other : sequences of H ndarrays, shapes (*batch, *k_i)
-        With the same invariants, to rounding.  Signs do not matter.
-
-    Returns
-    -------
-    ndarray, shape (*batch, *k)
-        Where several geodesics are shortest, one of them.
-
-    Raises
-    ------
-    FlowError
-        When the shortest way leads through the zero filter (one layer, opposite filters), or
-        there is none; its `time` is the part of the way before the zero filter.
-    ZeroFilterError
-        When a filter is zero.
-    InputError
-        When shapes or invariants do not fit.
-
-    See Also
-    --------
-    distance : its length, and what is guaranteed.
-
-    Examples
-    --------
-    >>> net, w = LCN((2, 1)), [[1, 0], [1]]
-    >>> a = log_map(net, w, geodesic_filters(net, w, [0.5, 1.0], 0.7))
-    >>> (a / 0.7).round(9).tolist()
-    [0.5, 1.0]
-    """
-    batch, ws, lines = _lines(net, filters, other)
-    for line in lines:
-        if line.velocity is None:
-            raise FlowError(
-                "other: expected a point that a geodesic joins with that of filters, got one to "
-                + ("which the shortest way leads through the zero filter, where the metric ends; "
-                   "distance gives its length" if np.isfinite(line.length) else
-                   "which there is no way: layers of size one differ in sign"),
-                time=line.ray / line.length,
-            )
-    p = plan(net)
-    theta = p.pack(ws)
-    h = np.array([np.concatenate(line.velocity) for line in lines]).reshape(theta.shape)
-    return p.jvp(theta, h).reshape(batch + net.end_to_end_shape)
-
-
-def _lines(net, filters, other):
-    """The batch axes, the filters, and for each pair of points the `_Line` between them."""
-    ws = as_filters(net, filters)
-    others = as_filters(net, other, "other")
-    batch = ws[0].shape[: -net.ndim]
-    same_batch(net, others[0], batch, "other")
-    (r, u), (r2, u2) = polar(net, ws), polar(net, others)
-    top = np.maximum(r.max(axis=-1), r2.max(axis=-1))
-    with np.errstate(over="ignore"):
-        squares, squares2 = (r / top[..., None]) ** 2, (r2 / top[..., None]) ** 2
-    off = np.abs(np.diff(squares, axis=-1) - np.diff(squares2, axis=-1)).max(initial=0.0)
-    if off > SAME_INVARIANTS:
-        raise InputError(
-            "other: expected the invariants of filters, got some that differ by "
-            f"{off:.1e} of the largest squared norm (allowed: {SAME_INVARIANTS:.0e}); move other "
-            "along its fibre with rescale(net, other, invariants(net, filters))"
-        )
-    flat = [[x.reshape(-1, prod(k)) for x, k in zip(side, net.filter_shapes)] for side in (u, u2)]
-    r, r2 = r.reshape(-1, net.depth), r2.reshape(-1, net.depth)
-    return batch, ws, [_Line(r[b], [x[b] for x in flat[0]], r2[b], [x[b] for x in flat[1]])
-                       for b in range(len(r))]
-
-
-class _Line:
-    """The shortest way between two points: `length`, `ray` and the horizontal `velocity`.
-
-    The signs of filters are free but for their product: all angles are at most a right one, but
-    perhaps for one of them.  The distance grows with every angle, so no other choice can be
-    shorter than the best of these.
-    """
-
-    def __init__(self, radii, units, end, others):
-        scale = radii.min()
-        sizes = np.array([len(u) for u in units])
-        # What is measured at the smaller filters is known to more digits.
-        small = radii if radii.min() <= end.min() else end
-        a = gaps(small) * (small.min() / scale) ** 2
-        end, radii = np.sqrt((end.min() / scale) ** 2 + a), np.sqrt(1 + a)
-        rays = np.array([ray_length(radii), ray_length(end)])
-        apart = [np.linalg.norm(x - y) for x, y in zip(units, others)]
-        joint = [np.linalg.norm(x + y) for x, y in zip(units, others)]
-        angles = 2 * np.arctan2(np.minimum(apart, joint), np.maximum(apart, joint))
-        flips = np.greater(apart, joint)
-        choices = [flips]
-        if flips.sum() % 2:
-            choices = [flips ^ (np.arange(len(flips)) == i) for i in range(len(flips))]
-        self.length, self.velocity, self.ray = np.inf, None, scale * rays[0]
-        for flip in choices:
-            phi = np.where(flip == flips, angles, np.pi - angles)
-            if (phi[sizes == 1] > 1).any():
-                continue
-            if len(phi) == 1 and phi[0] > np.pi * (1 - 1e-15):  # a flat space, a line through zero
-                self.length = scale * rays.sum()
-                continue
-            x = connect(radii, end, phi, rays, balanced=not a.any())
-            if x is None:
-                raise FlowError(
-                    "other: expected a point for which Newton's method finds a geodesic from "
-                    f"filters, got angles {phi.round(4)} for which it does not; go there in two "
-                    "steps, by a point between")
-            if scale * np.linalg.norm(x) < self.length:
-                self.length = scale * float(np.linalg.norm(x))
-                self.velocity = [
-                    scale * (x[0] * c * u + swing * _towards(u, -y if f else y))
-                    for c, u, y, swing, f in zip(
-                        radial_parts(radii), units, others, x[1:], flip)]
-
-
-def _towards(u, end):
-    """The unit vector orthogonal to u in which the great circle to `end` begins."""
-    e = end - (u @ end) * u
-    if np.linalg.norm(e) < 1e-14:  # at the point itself, or its opposite: any direction
-        e = np.zeros_like(u)
-        e[np.abs(u).argmin()] = 1.0
-        e = e * (len(u) > 1)
-    e = e - (u @ e) * u
-    return e / (np.linalg.norm(e) or 1.0)
+    theta = np.repeat(theta, carried.shape[1], axis=0)
+    out = plan(net).jvp(theta, carried.reshape(-1, carried.shape[-1]))
+    return out.reshape(s.shape + lead + k)
 
 
 class _Curve:
@@ -434,14 +211,20 @@ class _Curve:
                 )
         return self.orbit.path(s * self.clock)
 
+    def smooth(self, s):
+        """Positions, angles and packed filters at `s`; FlowError behind a fold."""
+        z, phi = self.locate(s)
+        self.check_folds(z, s)
+        return z, phi, plan(self.net).pack(self.filters(z, phi))
+
     def filters(self, z, phi):
         r = self.length * np.sqrt(self.orbit.tau(z)[:, None] + self.orbit.a)
-        return [
-            (r[:, i, None] * (np.cos(phi[:, i, None]) * u + np.sin(phi[:, i, None]) * e)).reshape(
-                (-1, *k)
-            )
-            for i, (u, e, k) in enumerate(zip(self.units, self.normals, self.net.filter_shapes))
-        ]
+        return [(r[:, i, None] * self.turned(i, phi)).reshape(-1, *k)
+                for i, k in enumerate(self.net.filter_shapes)]
+
+    def turned(self, i, phi):
+        """Directions of filter i at the angles phi (n, H), (n, |k_i|)."""
+        return np.cos(phi[:, i, None]) * self.units[i] + np.sin(phi[:, i, None]) * self.normals[i]
 
     def carry(self, z, phi, h):
         """Horizontal vectors h, H arrays (n, |k_i|), carried to m places: (m, n, n_parameters)."""
@@ -492,15 +275,10 @@ class _Curve:
         if sign[change[0] + 1] == 0:
             return high
         return scipy.optimize.brentq(
-            lambda z: self._resultant(pair, np.array([z]))[0], low, high, xtol=1e-14
-        )
+            lambda z: self._resultant(pair, np.array([z]))[0], low, high, xtol=1e-14)
 
     def _resultant(self, pair, z):
         """Sylvester determinants of two filters, over that at the start, shape (n,)."""
         phi = np.concatenate([np.zeros((1, len(self.units))), self.orbit.integrals(z)[:, 1:]])
-        p, q = (
-            np.cos(phi[:, i, None]) * self.units[i] + np.sin(phi[:, i, None]) * self.normals[i]
-            for i in pair
-        )
-        sign, log = resultants(p, q)
+        sign, log = resultants(*(self.turned(i, phi) for i in pair))
         return sign[1:] * np.exp(log[1:] - log[0])

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ._core.checks import as_filters, as_invariants, as_real, as_tangents, finite_result, quiet
+from ._core.orbit import ray_length
 from ._core.scaling import offsets
-from ._core.tangent import RTOL_TANGENT, components, frame, polar, ray_length
+from ._core.tangent import RTOL_TANGENT, components, frame, polar
 from .errors import InputError
 
 __all__ = [
@@ -67,8 +68,6 @@ def warped_coordinates(net, filters):
     ------
     ZeroFilterError
         When a filter is zero.
-    InputError
-        When shapes do not fit.
 
     Examples
     --------
@@ -203,8 +202,6 @@ def distance_to_zero(net, filters):
     ------
     ZeroFilterError
         When a filter is zero.
-    InputError
-        When shapes do not fit.
 
     Examples
     --------

@@ -10,9 +10,13 @@ Otherwise Newton's method on `Orbit` finds it: from the answer of the flat cone 
 lengths of its rays, and where that is too far, in steps along which the angles open from zero.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from .orbit import Orbit
+from ..errors import FlowError
+from .orbit import Orbit, ray_length
+from .tangent import gaps, radial_parts
 
 # A difference quotient of this step leaves Newton's method a factor of a million per iteration.
 DIFFERENCE = 1e-7
@@ -21,6 +25,68 @@ ITERATIONS = 25
 CLOSE = 2e-13
 # The angles open in steps of at least this part.
 LEAST_PART = 1e-3
+
+
+class Line(NamedTuple):
+    """The shortest way between two points."""
+
+    length: float
+    ray: float  # from the first point to the zero filter
+    velocity: list  # horizontal, H arrays; None where no geodesic has this length
+
+
+def shortest(radii, units, end, others):
+    """The `Line` from filters with these norms (H,) and directions, H arrays, to others.
+
+    The signs of filters are free but for their product: all angles are at most a right one, but
+    perhaps for one of them.  The distance grows with every angle, so no other choice can be
+    shorter than the best of these.
+    """
+    scale = radii.min()
+    # What is measured at the smaller filters is known to more digits.
+    small = radii if radii.min() <= end.min() else end
+    a = gaps(small) * (small.min() / scale) ** 2
+    end, radii = np.sqrt((end.min() / scale) ** 2 + a), np.sqrt(1 + a)
+    rays = np.array([ray_length(radii), ray_length(end)])
+    apart = [np.linalg.norm(x - y) for x, y in zip(units, others)]
+    joint = [np.linalg.norm(x + y) for x, y in zip(units, others)]
+    angles = 2 * np.arctan2(np.minimum(apart, joint), np.maximum(apart, joint))
+    flips = np.greater(apart, joint)
+    choices = [flips]
+    if flips.sum() % 2:
+        choices = flips ^ np.eye(len(flips), dtype=bool)
+    fixed = np.array([len(u) == 1 for u in units])
+    length, velocity = np.inf, None
+    for flip in choices:
+        phi = np.where(flip == flips, angles, np.pi - angles)
+        if (phi[fixed] > 1).any():
+            continue
+        if len(phi) == 1 and phi[0] > np.pi * (1 - 1e-15):  # a flat space, a line through zero
+            length = scale * rays.sum()
+            continue
+        x = connect(radii, end, phi, rays, balanced=not a.any())
+        if x is None:
+            raise FlowError(
+                "other: expected a point for which Newton's method finds a geodesic from "
+                f"filters, got angles {phi.round(4)} for which it does not; go there in two "
+                "steps, by a point between")
+        if scale * np.linalg.norm(x) < length:
+            length = scale * float(np.linalg.norm(x))
+            velocity = [scale * (x[0] * c * u + swing * _towards(u, -y if f else y))
+                        for c, u, y, swing, f in zip(
+                            radial_parts(radii), units, others, x[1:], flip)]
+    return Line(length, scale * rays[0], velocity)
+
+
+def _towards(u, end):
+    """The unit vector orthogonal to u in which the great circle to `end` begins."""
+    e = end - (u @ end) * u
+    if np.linalg.norm(e) < 1e-14:  # at the point itself, or its opposite: any direction
+        e = np.zeros_like(u)
+        e[np.abs(u).argmin()] = 1.0
+        e = e * (len(u) > 1)
+    e = e - (u @ e) * u
+    return e / (np.linalg.norm(e) or 1.0)
 
 
 def cone(start, end, angle):

@@ -16,7 +16,6 @@ import numpy as np
 
 from ..errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
 from .plan import plan
-from .quadrature import NODES, WEIGHTS
 from .scaling import layer_norms
 
 EPS = np.finfo(float).eps
@@ -76,24 +75,6 @@ def radial_parts(radii):
     """Parts 1/(r_i sqrt(S)) of the unit radial vector in the layers, shape (*batch, H)."""
     q = radii.min(axis=-1, keepdims=True) / radii
     return q / np.sqrt((q * q).sum(axis=-1, keepdims=True))
-
-
-def ray_length(radii):
-    """The length of the radial line from the radii down to zero, shape (*batch,).
-
-    The integral of 1/2 sqrt(sum_i 1/(t + sigma_i)) dt from -min sigma.
-    """
-    least = radii.min(axis=-1, keepdims=True)
-    gap = gaps(radii)  # (sigma_i - min sigma) / least^2
-    # In y = log of the smallest radius the integrand is analytic in |Im y| < pi/2 whatever the
-    # scales; what lies below e^-38 of the smallest radius is less than rounding.
-    y = -(np.arange(50)[:, None] + NODES).ravel() * 0.76
-    x2 = np.exp(2 * y)
-    rate = np.ones_like(y) * (gap == 0).sum(axis=-1)[..., None]
-    for i in range(radii.shape[-1]):
-        g = gap[..., i, None]
-        rate = rate + np.where(g == 0, 0.0, x2 / (x2 + np.where(g == 0, 1.0, g)))
-    return (np.sqrt(rate * x2) * np.tile(WEIGHTS, 50)).sum(axis=-1) * 0.76 * least[..., 0]
 
 
 def frame(net, ws):
