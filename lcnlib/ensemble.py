@@ -1,23 +1,20 @@
 """Many starts, on one machine or on many."""
 
-import hashlib
-import os
 import pickle
 import queue
 import sys
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from ._core.store import Store
 from .errors import InputError
 
 __all__ = ["EnsembleResult", "Failure", "Seeds", "ensemble"]
 
 JOBS = 256  # a sweep is cut into about so many jobs: enough for any pool to balance
 IN_FLIGHT = 512  # jobs handed out at a time, so that a million starts need little memory
-MAGIC = b"lcnlib ensemble 1\n"
 
 
 class Seeds:
@@ -49,6 +46,11 @@ class Seeds:
             part.indices = self.indices[i]
             return part
         return np.random.SeedSequence(self.seed, spawn_key=(self.indices[i],))
+
+    @property
+    def identity(self):
+        """What a store knows these seeds by."""
+        return self.seed, self.indices.start, self.indices.step, len(self)
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,9 @@ def ensemble(task, starts, *, executor=None, batch=None, store=None, progress=Fa
     However many starts there are, they are about 256 jobs: so many files, and so many messages to
     a scheduler.  Measured (`benchmarks/research.py`): 100,000 flows of k = (3, 2) in batches
     of 500 by two processes took 0.9 ms of a processor each, and of this process 0.6 s in all,
-    with 8 MB more memory; the store was 200 files of 10 kB, read again in half a second.  So a
-    million starts mean fifteen minutes of one core for these flows, 6 s of this process, 250
-    files of 80 kB and some 80 MB, the list of results.  An empty task costs 15 microseconds a
-    start: where a task takes less than a millisecond, batches pay.
+    with 8 MB more memory; the store was 200 files of 10 kB, read again in half a second.  An
+    empty task costs 15 microseconds a start: where a task takes less than a millisecond,
+    batches pay.
 
     Examples
     --------
@@ -190,22 +191,18 @@ def ensemble(task, starts, *, executor=None, batch=None, store=None, progress=Fa
     if batch is not None:
         size = batch * -(-size // batch)  # whole batches
     jobs = [slice(i, min(i + size, len(starts))) for i in range(0, len(starts), size)]
-    folder = None if store is None else _Store(store, task, batch)
+    folder = None if store is None else Store(store, task, batch)
     return _run(task, starts, jobs, executor, batch, folder, _bar(progress, len(starts)))
 
 
 def _run(task, starts, jobs, executor, batch, folder, show):
     results, failures, counts = [None] * len(starts), [], {"now": 0, "stored": 0}
-    done = 0
 
     def keep(job, outcome, how):
-        nonlocal done
         counts[how] += job.stop - job.start
-        done += job.stop - job.start
-        good, bad = outcome
-        results[job] = good
+        results[job], bad = outcome
         failures.extend(Failure(i, starts[i], *why) for i, why in bad)
-        show(done)
+        show(sum(counts.values()))
 
     def waiting():
         for job in jobs:
@@ -265,100 +262,39 @@ def _hand_out(task, starts, waiting, executor, batch, finished):
 def _job(task, part, first, batch):
     """Results of the starts `part`, None where they fail, and the failures by index."""
     results, failures = [], []
-    size = batch or 1
-    for i in range(0, len(part), size):
-        some = part[i : i + size]
+
+    def alone(start):
+        return task(start) if batch is None else _batch(task, start)[0]
+
+    for i in range(0, len(part), batch or 1):
+        some = part[i : i + (batch or 1)]
         if batch is not None:
-            good = _attempt(task, some, first + i)
-            if good[1] is None:
-                results.extend(good[0])
+            good, error = _attempt(_batch, task, some)
+            if error is None:
+                results.extend(good)
                 continue
         for j in range(len(some)):  # one start, or a batch that one of its starts spoils
-            value, error = _attempt(task, some[j : j + 1] if batch else some[j], first + i + j,
-                                    None if batch else 1)
+            value, error = _attempt(alone, some[j : j + 1] if batch else some[j])
             if error is not None:
                 failures.append((first + i + j, error))
-                value = [None]
-            results.extend(value)
+            results.append(value)
     return results, failures
 
 
-def _attempt(task, argument, index, single=None):
-    """(results, None), or (None, what went wrong)."""
+def _batch(task, part):
+    got = list(task(part))
+    if len(got) != len(part):
+        raise InputError(f"task: expected {len(part)} results for a batch of {len(part)} starts, "
+                         f"got {len(got)}")
+    return got
+
+
+def _attempt(function, *arguments):
+    """(result, None), or (None, what went wrong)."""
     try:
-        if single:
-            return [task(argument)], None
-        got = list(task(argument))
-        if len(got) != len(argument):
-            raise InputError(
-                f"task: expected {len(argument)} results for a batch of {len(argument)} starts, "
-                f"got {len(got)}"
-            )
-        return got, None
+        return function(*arguments), None
     except Exception as e:  # whatever it is, it is recorded
         return None, (f"{type(e).__name__}: {e}", traceback.format_exc())
-
-
-class _Store:
-    """One file for each job: a checksum, what sweep it belongs to, the outcome."""
-
-    def __init__(self, folder, task, batch):
-        self.folder, self.damaged = Path(folder), 0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.task = f"{_name(task)} batch {batch}".encode()
-
-    def _path(self, job):
-        return self.folder / f"starts-{job.start:09d}-{job.stop:09d}.pickle"
-
-    def _key(self, part):
-        if isinstance(part, Seeds):
-            items = part.seed, part.indices.start, part.indices.step, len(part)
-        else:
-            items = part if isinstance(part, np.ndarray) else list(part)
-        return hashlib.sha256(self.task + pickle.dumps(items, protocol=4)).digest()
-
-    def read(self, job, part):
-        """The stored outcome of a job; None when there is none, or only a damaged one."""
-        try:
-            data = self._path(job).read_bytes()
-        except FileNotFoundError:  # not computed yet
-            return None
-        n = len(MAGIC)
-        check, body = data[n : n + 32], data[n + 32 :]
-        if data[:n] != MAGIC or hashlib.sha256(body).digest() != check:
-            self.damaged += 1
-            return None
-        if body[:32] != self._key(part):
-            raise InputError(
-                f"store: expected a new folder, or one with results of this task and these starts, "
-                f"got {self.folder}, which belongs to another sweep; choose another folder"
-            )
-        return pickle.loads(body[32:])
-
-    def write(self, job, part, outcome):
-        body = self._key(part) + pickle.dumps(outcome, protocol=4)
-        temporary = self._path(job).with_suffix(f".{os.getpid()}.part")
-        temporary.write_bytes(MAGIC + hashlib.sha256(body).digest() + body)
-        temporary.replace(self._path(job))  # whole or not at all
-
-
-def _name(task):
-    """What tells one task from another in every process: its name, code and arguments."""
-    inner, rest = task, ""
-    while hasattr(inner, "func"):  # functools.partial
-        rest += repr(hashlib.sha256(pickle.dumps((inner.args, inner.keywords), 4)).hexdigest())
-        inner = inner.func
-    code = getattr(inner, "__code__", None)
-    kind = type(inner) if code is None else inner
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if code is None:
-        try:
-            rest += hashlib.sha256(pickle.dumps(inner, 4)).hexdigest()
-        except (pickle.PicklingError, AttributeError, TypeError):  # told by its name alone
-            rest += "?"
-    else:
-        rest += hashlib.sha256(code.co_code).hexdigest()
-    return name + rest
 
 
 def _bar(progress, total):
@@ -370,12 +306,7 @@ def _bar(progress, total):
     try:
         from tqdm.auto import tqdm
     except ImportError:  # tqdm is optional
-
-        def show(done):
-            end = "\n" if done is None else ""
-            text = "" if done is None else f"\r{done} of {total} starts"
-            print(text, end=end, file=sys.stderr, flush=True)
-
-        return show
+        return lambda done: print("\n" if done is None else f"\r{done} of {total} starts", end="",
+                                  file=sys.stderr, flush=True)
     bar = tqdm(total=total, unit="start")
     return lambda done: bar.close() if done is None else bar.update(done - bar.n)
