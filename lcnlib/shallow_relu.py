@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from ._core.arrays_flow import solve
 from ._core.checks import as_real, finite_result, quiet
 from .errors import AmbiguousFactorizationError, FlowError, InputError, ZeroFilterError
 from .network import standard_normal
@@ -74,7 +75,7 @@ def function(neurons, x):
     [6.0, 0.0]
     """
     a, b = _neurons(neurons)
-    hidden = np.maximum(_points(x, b) @ np.swapaxes(b, -1, -2), 0)
+    hidden = np.maximum(_points(x, b) @ b.mT, 0)
     return finite_result((hidden * a[..., None, :]).sum(axis=-1), "the output")
 
 
@@ -127,9 +128,9 @@ def ntk(neurons, x, other=None):
     a, b = _neurons(neurons)
     x = _points(x, b)
     y = x if other is None else _points(other, b, "other")
-    left, right = (p @ np.swapaxes(b, -1, -2) for p in (x, y))
-    outer = np.maximum(left, 0) @ np.swapaxes(np.maximum(right, 0), -1, -2)
-    inner = ((left > 0) * (a * a)[..., None, :]) @ np.swapaxes(right > 0, -1, -2)
+    left, right = (p @ b.mT for p in (x, y))
+    outer = np.maximum(left, 0) @ np.maximum(right, 0).mT
+    inner = ((left > 0) * (a * a)[..., None, :]) @ (right > 0).mT
     return finite_result(outer + inner * (x @ y.T), "the kernel")
 
 
@@ -306,8 +307,6 @@ def gradient_flow(neurons, x, y, t, *, rtol=1e-9, atol=None, method="LSODA", **o
 
     Raises
     ------
-    InputError
-        When an argument does not fit.
     FlowError
         When the flow slides along a kink, or the solver cannot continue.
 
@@ -327,37 +326,24 @@ def gradient_flow(neurons, x, y, t, *, rtol=1e-9, atol=None, method="LSODA", **o
                          f"{y.shape}")
     if t.ndim != 1 or len(t) < 2 or (np.diff(t) <= 0).any():
         raise InputError(f"t: expected at least two increasing times, got {t}")
-    from scipy.integrate import solve_ivp  # takes longer than all of lcnlib to import
-
-    m = len(a)
-    if atol is None:
-        atol = np.concatenate([np.full(w.size, 1e-3 * rtol * (np.abs(w).max() or 1))
-                               for w in (a, b)])
-
     count = 0
 
-    def velocity(now, theta):
+    def velocity(now, neurons):
         nonlocal count
         count += 1
         if count > MOST_EVALUATIONS:
             raise FlowError(f"the flow is stuck at t = {now:g} after {count - 1} evaluations: it "
                             "slides along the kink of a data point, where the velocity jumps; stop "
                             "earlier, or start elsewhere", now)
-        a, b = theta[:m], theta[m:].reshape(m, -1)
+        a, b = neurons
         hidden = x @ b.T
         relu = np.maximum(hidden, 0)
         error = relu @ a - y
         turn = ((hidden > 0) * error[:, None]).T @ x
-        return -np.concatenate([error @ relu, (a[:, None] * turn).reshape(-1)])
+        return -(error @ relu), -(a[:, None] * turn)
 
-    done = solve_ivp(velocity, (t[0], t[-1]), np.concatenate([a, b.reshape(-1)]), method=method,
-                     t_eval=t, rtol=rtol, atol=atol, **options)
-    if done.status < 0 or not np.isfinite(done.y).all():
-        last = done.t[-1] if len(done.t) else t[0]
-        raise FlowError(f"the flow could not be continued after t = {last:g}: {done.message}; try "
-                        "a shorter time", last)
-    theta = done.y.T
-    a, b = theta[:, :m], theta[:, m:].reshape(len(t), m, -1)
+    (a, b), n_evaluations = solve(velocity, (a, b), t, rtol=rtol, atol=atol, method=method,
+                                  **options)
     f = function((a, b), x)
     loss = 0.5 * ((f - y) ** 2).sum(axis=-1)
-    return ReluFlow(t, a, b, f, loss, invariants((a, b)), done.nfev)
+    return ReluFlow(t, a, b, f, loss, invariants((a, b)), n_evaluations)

@@ -17,6 +17,9 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECK = "\x00 a check cell \x00"
+# File -> what stands before its names: all others are names of `lcnlib` itself.
+PREFIX = {"fully_connected": "fully_connected.", "matrix_kernels": "fully_connected.",
+          "shallow_relu": "shallow_relu."}
 KINDS = "theorem|proposition|lemma|corollary|algorithm"
 BLOCK = re.compile(rf"^(`{{3,}}|:{{3,}})\{{prf:({KINDS})\}} *(.*?)\n(.*?)^\1", re.S | re.M)
 EXERCISE = re.compile(r"^(`{3,})\{exercise\} *(.*?)\n(.*?)^\1", re.S | re.M)
@@ -110,7 +113,7 @@ def functions():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
                 continue
-            prefix = f"{path.stem}." if path.stem in ("fully_connected", "shallow_relu") else ""
+            prefix = PREFIX.get(path.stem, "")
             found = re.findall(r"Book: *([\w, \n-]+?)\.?\n", ast.get_docstring(node) or "")
             labels = re.findall(r"[\w-]+", " ".join(found))
             if labels:

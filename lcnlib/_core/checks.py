@@ -93,6 +93,30 @@ def as_filters(net, filters, name="filters"):
     return out
 
 
+def as_weights(weights):
+    """Matrices of a fully connected network, with equal batch axes and fitting sizes."""
+    try:
+        n = len(weights)
+    except TypeError:  # refused below, with words
+        raise InputError("weights: expected a list of matrices, layer 1 first, got "
+                         f"{type(weights).__name__}") from None
+    if n == 0:
+        raise InputError("weights: expected at least one matrix, got none")
+    out = [as_real(w, f"weights[{j}]") for j, w in enumerate(weights)]
+    for j, w in enumerate(out):
+        if w.ndim < 2 or 0 in w.shape:
+            raise InputError(f"weights[{j}]: expected a matrix of shape (*batch, outputs, inputs), "
+                             f"got shape {w.shape}")
+        if w.shape[:-2] != out[0].shape[:-2]:
+            raise InputError(f"weights[{j}]: expected the batch axes {out[0].shape[:-2]} of "
+                             f"weights[0], got {w.shape[:-2]}; use numpy.broadcast_to to match "
+                             "them")
+        if j and w.shape[-1] != out[j - 1].shape[-2]:
+            raise InputError(f"weights[{j}]: expected {out[j - 1].shape[-2]} columns, the outputs "
+                             f"of weights[{j - 1}], got {w.shape[-1]}; layer 1 comes first")
+    return out
+
+
 def as_end_to_end(net, v, name="v"):
     """`v` as a float64 array of shape (*batch, *k), or InputError."""
     as_net(net)
