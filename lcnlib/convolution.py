@@ -31,11 +31,6 @@ def end_to_end(net, filters):
     ndarray, shape (*batch, *k)
         Entry n is the coefficient of x^n.
 
-    Raises
-    ------
-    InputError
-        When `filters` do not fit `net`, or the product overflows.
-
     Examples
     --------
     (1 + 2x)(3 + x^2) = 3 + 6x + x^2 + 2x^3: the second layer sees x^2, the stride is two.
@@ -67,11 +62,6 @@ def cofactors(net, filters):
     Returns
     -------
     list of H ndarrays, shapes (*batch, *(k - (k_i - 1) S_i))
-
-    Raises
-    ------
-    InputError
-        When `filters` do not fit `net`, or a product overflows.
 
     Examples
     --------
@@ -110,11 +100,6 @@ def apply(net, filters, x):
     -------
     ndarray, shape (*broadcast(batch, lead), *d_H)
         d_i = (d_{i-1} - k_i) // s_i + 1 on each axis.
-
-    Raises
-    ------
-    InputError
-        When shapes do not fit or a signal is shorter than a filter.
 
     Examples
     --------

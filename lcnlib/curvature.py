@@ -134,8 +134,6 @@ def coordinate_curvatures(net, filters):
     ------
     ZeroFilterError
         When a filter is zero.
-    InputError
-        When shapes do not fit.
 
     Examples
     --------

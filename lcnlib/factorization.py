@@ -122,11 +122,6 @@ def polyphase(v, strides):
     list of prod(s) ndarrays
         In C order of c = (c_1, ..., c_D), 0 <= c_a < s_a; copies.
 
-    Raises
-    ------
-    InputError
-        When `v` is not real and finite, or `strides` does not fit it.
-
     Examples
     --------
     >>> [c.tolist() for c in polyphase([1, 2, 3, 4, 5], 2)]

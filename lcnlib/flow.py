@@ -79,8 +79,6 @@ def gradient_flow(
 
     Raises
     ------
-    InputError
-        When an argument does not fit.
     FlowError
         When the flow blows up or the solver cannot continue; its `time` says when.
 

@@ -30,11 +30,6 @@ def invariants(net, filters):
     -------
     ndarray, shape (*batch, H-1)
 
-    Raises
-    ------
-    InputError
-        When `filters` do not fit `net`, or a squared norm overflows.
-
     Examples
     --------
     >>> invariants(LCN((2, 2, 1)), [[3, 4], [1, 2], [5]]).tolist()

@@ -29,11 +29,6 @@ def jacobian(net, filters):
     ndarray, shape (*batch, |k|, n_parameters)
         Columns in layer order, C order inside a layer; rows in C order.
 
-    Raises
-    ------
-    InputError
-        When `filters` do not fit `net`, or an entry overflows.
-
     Examples
     --------
     >>> jacobian(LCN((2, 2), strides=2), [[1, 2], [3, 1]]).round(12).astype(int).tolist()
@@ -67,11 +62,6 @@ def ntk(net, filters):
     ndarray, shape (*batch, |k|, |k|)
         Symmetric and positive semidefinite.
 
-    Raises
-    ------
-    InputError
-        When `filters` do not fit `net`, or an entry overflows.
-
     Examples
     --------
     >>> ntk(LCN((2, 1)), [[1, 0], [2]]).round(12).tolist()
@@ -98,11 +88,6 @@ def jvp(net, filters, directions):
     Returns
     -------
     ndarray, shape (*batch, *k)
-
-    Raises
-    ------
-    InputError
-        When shapes do not fit, or the result overflows.
 
     Examples
     --------
@@ -139,11 +124,6 @@ def vjp(net, filters, covector):
     -------
     list of H ndarrays, shapes (*batch, *k_i)
 
-    Raises
-    ------
-    InputError
-        When shapes do not fit, or the result overflows.
-
     Examples
     --------
     >>> [g.round(12).tolist() for g in vjp(LCN((2, 2)), [[1, 2], [3, 1]], [1, 1, 1])]
@@ -170,11 +150,6 @@ def ntk_apply(net, filters, covector):
     Returns
     -------
     ndarray, shape (*batch, *k)
-
-    Raises
-    ------
-    InputError
-        When shapes do not fit, or the result overflows.
 
     Examples
     --------

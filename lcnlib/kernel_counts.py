@@ -84,11 +84,6 @@ def root_groups(net):
         Layer indices, from 0, of every group of two or more layers, in order of first layers.
         Layers of size one belong to no group.
 
-    Raises
-    ------
-    InputError
-        When `net` is not an LCN.
-
     Examples
     --------
     >>> root_groups(LCN((3, 2, 1, 2), strides=(1, 2, 1, 1))), root_groups(LCN((3, 2), strides=2))

@@ -74,8 +74,6 @@ def lift(net, v, invariants, guess=None, *, rtol=None, limit=10_000):
         too many factorisations to list.
     ZeroFilterError
         When v or a filter of the guess is zero.
-    InputError
-        When shapes do not fit.
 
     Examples
     --------

@@ -127,11 +127,6 @@ class QuadraticLoss:
         -------
         QuadraticLoss
 
-        Raises
-        ------
-        InputError
-            When the shapes do not fit.
-
         Examples
         --------
         >>> loss = QuadraticLoss.from_data(LCN((2, 1)), [1.0, 2.0, 5.0], [3.0, 7.0])

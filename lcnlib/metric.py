@@ -40,8 +40,6 @@ def inner(net, filters, a, b, rtol=RTOL_TANGENT):
         When a or b is not in the image of dmu.
     SingularPointError, ZeroFilterError
         When dmu drops rank at the filters, so that there is no metric.
-    InputError
-        When shapes do not fit.
 
     Examples
     --------
@@ -119,8 +117,6 @@ def tangent_basis(net, filters):
     ------
     SingularPointError, ZeroFilterError
         When dmu drops rank at the filters.
-    InputError
-        When shapes do not fit.
 
     Examples
     --------
@@ -157,8 +153,6 @@ def riemannian_gradient(net, filters, loss):
     ------
     SingularPointError, ZeroFilterError
         When dmu drops rank at the filters.
-    InputError
-        When shapes do not fit, or the loss has no finite gradient.
 
     Examples
     --------

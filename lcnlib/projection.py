@@ -66,11 +66,6 @@ def project(net, v, weight=None, seed=0):
     -------
     Projection
 
-    Raises
-    ------
-    InputError
-        When `v` or `weight` does not fit.
-
     See Also
     --------
     lift : the filters of a v that is in M
