@@ -12,7 +12,7 @@ import scipy
 
 import lcnlib as lcn
 from lcnlib import LCN, QuadraticLoss
-from lcnlib._core.hessian import QuadraticFlow  # the one look inside: parts of a flow, alone
+from lcnlib._core.fields import QuadraticFlow  # the one look inside: parts of a flow, alone
 
 T, RTOL, ATOL = 10.0, 1e-9, 1e-12
 REV = {"mode": peers.jax.jacrev}

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._core.checks import as_filters
 from ._core.collocation import MESSAGE, collocate, suits
-from ._core.hessian import LossFlow, QuadraticFlow
+from ._core.fields import LevelField, LossFlow, QuadraticFlow
 from ._core.plan import plan
 from ._core.scaling import along_the_level, layer_norms, sharp_invariants, to_invariants
 from ._core.solver import (
@@ -25,10 +25,6 @@ from .losses import QuadraticLoss
 from .record import FlowResult
 
 __all__ = ["gradient_flow"]
-
-# A flow that has shrunk to this fraction is put back to its invariants: an error in them that was
-# small beside the squared filters must not become large.
-SHRUNK = 0.7
 
 
 def gradient_flow(
@@ -166,7 +162,7 @@ def _collocation(field, start, delta, t, rtol, atol, stop, progress):
     show = progress_of(progress, t)
     try:
         y, count, lost = collocate(
-            _Field(field, delta, start), start, t - t[0], rtol, atol,
+            LevelField(field, delta, start), start, t - t[0], rtol, atol,
             show and (lambda time: show(t[0] + time)), stop)
     except np.linalg.LinAlgError:  # LSODA takes over
         lost = True
@@ -177,35 +173,3 @@ def _collocation(field, start, delta, t, rtol, atol, stop, progress):
     if show is not None:
         show(t[-1], True)
     return y, count, MESSAGE
-
-
-class _Field:
-    """What `collocate` asks of the flow of a quadratic loss in parameter space."""
-
-    shortest = 0.0
-
-    def __init__(self, field, delta, start):
-        self.field, self.delta = field, delta
-        self.peak = np.abs(start).max(axis=1, initial=0.0)
-
-    def velocity(self, theta, flows):
-        return self.field.velocity(theta)
-
-    def modes(self, theta, flows):
-        d, q = np.linalg.eigh(self.field.hessian(theta))
-        return d, q, q.transpose(0, 2, 1).copy()
-
-    def refuses(self, flows, h):
-        return np.zeros(len(flows), bool)
-
-    def again(self, flows):
-        pass
-
-    def hold(self, theta, flows, _):
-        """Back to the invariants, where a flow has shrunk."""
-        top = np.abs(theta).max(axis=1)
-        small = top < SHRUNK * self.peak[flows]
-        if small.any():
-            theta[small] = to_invariants(self.field.plan, theta[small], self.delta[flows[small]])
-            self.peak[flows[small]] = top[small]
-        return theta, np.zeros(len(flows), bool)

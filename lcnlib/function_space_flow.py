@@ -6,9 +6,8 @@ import numpy as np
 
 from ._core.checks import as_end_to_end, as_filters, as_invariants
 from ._core.collocation import MESSAGE, collocate, suits
+from ._core.fields import LiftedField, LossFlow, QuadraticFlow
 from ._core.follow import Branch, Edge, Left
-from ._core.hessian import LossFlow, QuadraticFlow
-from ._core.lifts import LiftedField
 from ._core.plan import plan
 from ._core.scaling import layer_norms, scaled, scaling_factors
 from ._core.solver import (

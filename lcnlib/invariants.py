@@ -3,8 +3,8 @@
 import numpy as np
 
 from ._core.checks import as_filters, as_invariants, as_net, finite_result, quiet
-from ._core.scaling import layer_norms, scaled, scaling_factors
-from .errors import InputError, ZeroFilterError
+from ._core.scaling import fibre_factors, layer_norms, scaled
+from .errors import InputError
 
 __all__ = ["invariants", "rescale", "scalings"]
 
@@ -44,24 +44,8 @@ def invariants(net, filters):
 def _factors(net, filters, delta):
     """Checked filters and their positive factors."""
     ws = as_filters(net, filters)
-    batch = ws[0].shape[: -net.ndim]
-    delta = as_invariants(net, delta, batch)
-    norms = layer_norms(ws, net.ndim)
-    if not norms.all():
-        index = [int(n) for n in np.argwhere(norms == 0)[0]]
-        where = f" at batch index {tuple(index[:-1])}" if batch else ""
-        raise ZeroFilterError(
-            f"filters[{index[-1]}]: expected a non-zero filter, got zero{where}; scaling cannot "
-            "change the norm of a zero filter (Proposition 2 needs every filter non-zero)"
-        )
-    with np.errstate(all="ignore"):  # what leaves double precision is reported below
-        lam = scaling_factors(norms, delta)
-    if not (np.isfinite(lam).all() and (lam >= np.finfo(float).tiny).all()):
-        raise InputError(
-            "invariants: the scaling factors leave double precision; expected norms and "
-            f"invariants between 1e-150 and 1e150 (squared for the invariants), got norms {norms}"
-        )
-    return ws, lam
+    delta = as_invariants(net, delta, ws[0].shape[: -net.ndim])
+    return ws, fibre_factors(ws, delta, net.ndim)
 
 
 def rescale(net, filters, invariants):

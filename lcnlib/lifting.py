@@ -6,11 +6,10 @@ from ._algebra.newton import directions, distinct, isolation, polish
 from ._algebra.polynomials import TooLargeError
 from ._algebra.splitting import TooManyFactorizationsError, split_many
 from ._algebra.tolerances import EXACT, MERGE, NEAR
+from ._core import scaling
 from ._core.checks import as_filters, as_invariants
 from ._core.follow import Branch
 from ._core.plan import plan
-from ._core.scaling import to_invariants
-from .convolution import end_to_end
 from .errors import (
     AmbiguousFactorizationError,
     InputError,
@@ -19,7 +18,6 @@ from .errors import (
     ZeroFilterError,
 )
 from .factorization import as_one_end_to_end, canonical_rows, factorizations, tolerance
-from .invariants import rescale
 from .kernel import ntk_apply
 
 __all__ = ["lift"]
@@ -125,7 +123,7 @@ def lift_many(net, v, delta):
         good &= (off <= NEAR * np.linalg.norm(unit, axis=1)) & (c[:, 0] != 0)
     theta *= np.abs(c) ** (1 / net.depth) * size ** (1 / net.depth)
     theta[:, p.parts[-1]] *= np.sign(c)
-    theta = to_invariants(p, theta[good], delta[good])
+    theta = scaling.to_invariants(p, theta[good], delta[good])
     branch = Branch(net, delta[good], theta)
     for _ in range(2):  # Newton's method: from about 1e-12
         step, columns = branch.correction(v[good], theta, branch.delta)
@@ -175,7 +173,8 @@ def scaled(net, v, delta, filters):
     Signs are kept but for the last filter, which takes the one that v needs.
     """
     size = np.linalg.norm(v / np.abs(v).max()) * np.abs(v).max()
-    return rescale(net, directions(net, v, filters).fitted(size), delta)
+    ws = directions(net, v, filters).fitted(size)
+    return scaling.scaled(ws, scaling.fibre_factors(ws, delta, net.ndim), net.ndim)
 
 
 def distinct_kernels(net, branches):
@@ -215,7 +214,8 @@ def _with_signs_of(net, v, filters, guess):
     filters = [w / np.linalg.norm(w) for w in filters]
     cosines = np.array([np.vdot(w, g) / np.linalg.norm(g) for w, g in zip(filters, guess)])
     signs = np.where(cosines < 0, -1.0, 1.0)
-    if np.vdot(end_to_end(net, filters), v / np.abs(v).max()) * signs.prod() < 0:
+    p = plan(net)
+    if np.vdot(p.product(p.pack(filters)), v / np.abs(v).max()) * signs.prod() < 0:
         signs[np.abs(cosines).argmin()] *= -1
     square = sum(
         np.sum((e * w - g / np.linalg.norm(g)) ** 2) for e, w, g in zip(signs, filters, guess)

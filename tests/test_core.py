@@ -21,7 +21,7 @@ from lcnlib._algebra.several_variables import factor_candidates
 from lcnlib._algebra.splitting import distributions
 from lcnlib._algebra.tolerances import MERGE
 from lcnlib._core.collocation import collocate
-from lcnlib._core.hessian import QuadraticFlow
+from lcnlib._core.fields import QuadraticFlow
 from lcnlib._core.orbit import cumulative, panel_edges
 
 from .cases import NAMED

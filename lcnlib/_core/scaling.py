@@ -4,6 +4,8 @@ from math import fsum
 
 import numpy as np
 
+from ..errors import InputError, ZeroFilterError
+
 
 def norms(w, ndim):
     """Euclidean norms over the last `ndim` axes, safe from over- and underflow."""
@@ -17,6 +19,13 @@ def norms(w, ndim):
 def layer_norms(ws, ndim):
     """Norms of all layers, (*batch, H)."""
     return np.stack([norms(w, ndim) for w in ws], axis=-1)
+
+
+def packed_norms(p, theta):
+    """Norms of all layers of packed filters (B, P), (B, H)."""
+    top = np.abs(theta).max(axis=1, keepdims=True, initial=0.0)
+    top[top == 0] = 1.0
+    return top * np.sqrt(np.add.reduceat((theta / top) ** 2, p.offsets[:-1], axis=1))
 
 
 def sharp_invariants(p, theta):
@@ -43,10 +52,7 @@ def to_invariants(p, theta, delta):
     """Packed filters (B, P) scaled to the invariants (B, H-1); those with a zero filter stay."""
     if theta.shape[1] == 0 or len(p.parts) == 1:
         return theta
-    ends = np.asarray(p.offsets[:-1])
-    top = np.abs(theta).max(axis=1, keepdims=True, initial=0.0)
-    top = np.where(top > 0, top, 1.0)
-    sizes = top * np.sqrt(np.add.reduceat((theta / top) ** 2, ends, axis=1))
+    sizes = packed_norms(p, theta)
     alive = (sizes > 0).all(axis=1)
     factors = np.ones_like(sizes)
     with np.errstate(all="ignore"):
@@ -118,6 +124,26 @@ def scaling_factors(norms, delta):
         excess = np.log(np.ldexp(product, np.clip(exponent, -1000, 1000)))
         rho = rho * np.exp(-excess / ((rho / r) ** 2).sum(axis=-1, keepdims=True))
     return np.hypot(rho, root_d) / norms
+
+
+def fibre_factors(ws, delta, ndim):
+    """The same of filters (*batch, *k_i), with words where there is none in double precision."""
+    norms = layer_norms(ws, ndim)
+    if not norms.all():
+        index = [int(n) for n in np.argwhere(norms == 0)[0]]
+        where = f" at batch index {tuple(index[:-1])}" if index[:-1] else ""
+        raise ZeroFilterError(
+            f"filters[{index[-1]}]: expected a non-zero filter, got zero{where}; scaling cannot "
+            "change the norm of a zero filter (Proposition 2 needs every filter non-zero)"
+        )
+    with np.errstate(all="ignore"):  # what leaves double precision is reported below
+        factors = scaling_factors(norms, delta)
+    if not (np.isfinite(factors).all() and (factors >= np.finfo(float).tiny).all()):
+        raise InputError(
+            "invariants: the scaling factors leave double precision; expected norms and "
+            f"invariants between 1e-150 and 1e150 (squared for the invariants), got norms {norms}"
+        )
+    return factors
 
 
 def scaled(ws, factors, ndim):

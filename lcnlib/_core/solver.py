@@ -12,6 +12,7 @@ import scipy
 
 from ..errors import FlowError, InputError
 from .checks import as_real, check_fraction
+from .scaling import packed_norms
 
 # The default atol, in rtol times the size of the filter: what an entry that passes through zero
 # is measured by.
@@ -87,9 +88,7 @@ def layer_sizes(p, theta):
 
     That of its filter; but next to a far larger filter, one of almost no size is about to vanish.
     """
-    ends = np.asarray(p.offsets[:-1])
-    top = np.maximum(np.abs(theta).max(axis=1, keepdims=True, initial=0.0), LEAST_SIZE)
-    norms = top * np.sqrt(np.add.reduceat((theta / top) ** 2, ends, axis=1))
+    norms = packed_norms(p, theta)
     norms = np.maximum(norms, LEAST_RATIO * norms.max(axis=1, keepdims=True))
     return np.repeat(np.maximum(norms, LEAST_SIZE), p.sizes, axis=1)
 

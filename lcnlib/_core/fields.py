@@ -1,14 +1,22 @@
-"""The Riemannian gradient flow of a quadratic loss: many flows, each in steps of its own.
+"""Velocities -grad L of L = l o mu on packed filters (B, P), and what `collocate` asks of them.
 
-What is integrated is v' = -K_delta(v) grad l(v).  A lift of each state of v, at the points inside
-of a step too, is found by Gauss-Newton from that of the last Newton iteration, or of the step's
-start: it is needed for the kernel and nothing else.
+With l(v) = 1/2 (v - v*)^T A (v - v*) the Hessian is J^T A J + (second derivatives of mu, paired
+with the gradient of l).  mu is linear in every layer, so the second part has no diagonal blocks,
+and its block of the layers i and j samples one correlation: of grad l with the product of all
+other layers, at the lags S_i a + S_j b.
 """
 
 import numpy as np
 
 from .collocation import A_INVERSE, STAGES
+from .plan import cofactor_values, pair_values, plan
+from .scaling import to_invariants
 
+# Arrays of this many complex values stay in a core's own cache.
+CHUNK = 1 << 13
+# A flow that has shrunk to this fraction is put back to its invariants: an error in them that was
+# small beside the squared filters must not become large.
+SHRUNK = 0.7
 # Gauss-Newton steps, relative to the norms of the filters: the first ones may be so large; when
 # one is as small as NEAR the next would be about its square.
 FIRST, NEAR, ITERATIONS = 0.7, 3e-6, 10
@@ -19,8 +27,109 @@ CAUTION = 3.0
 JUMP = 1e-5
 
 
+class LossFlow:
+    """The velocity for any loss; `slope` is its gradient, of v of shape (*batch, *k)."""
+
+    def __init__(self, net, slope, batch):
+        self.plan, self.slope = plan(net), slope
+        self.shape = (*batch, *net.end_to_end_shape)
+
+    def velocity(self, theta):
+        p = self.plan
+        w = p.spectra(theta)
+        c = cofactor_values(w)
+        v = p.mask(p.coefficients(c[-1] * w[-1])).reshape(self.shape)
+        g = np.asarray(self.slope(v), dtype=float).reshape(len(theta), -1)
+        return -p.pull_back(c, p.analyse(g))
+
+
+class QuadraticFlow:
+    """The velocity and the Hessian of a quadratic loss; any B."""
+
+    def __init__(self, net, target, weight):
+        self.plan, self.target, self.weight = plan(net), target.reshape(1, -1), weight
+        self.goal = self.plan.analyse(self.target)
+        self.rows = max(1, CHUNK // (net.depth * self.plan.n_values))
+
+    def _slope(self, v_values):
+        """Values of grad l from those of v."""
+        if self.weight is None:
+            return v_values - self.goal  # v fits on the grid: no need to interpolate
+        v = self.plan.coefficients(v_values)
+        return self.plan.analyse((v - self.target) @ self.weight)
+
+    def velocity(self, theta):
+        rows = self.rows
+        if len(theta) <= rows:
+            return self._velocity(theta)
+        out = np.empty_like(theta)
+        for i in range(0, len(theta), rows):
+            out[i : i + rows] = self._velocity(theta[i : i + rows])
+        return out
+
+    def _velocity(self, theta):
+        w = self.plan.spectra(theta)
+        c = cofactor_values(w)
+        g = self._slope(c[-1] * w[-1])
+        np.negative(g, out=g)
+        return self.plan.pull_back(c, g)
+
+    def hessian(self, theta):
+        p, a = self.plan, self.weight
+        j = p.jacobian(theta)
+        out = j.transpose(0, 2, 1) @ (j if a is None else a @ j)
+        w = p.spectra(theta)
+        if len(w) == 1:
+            return out
+        g = self._slope(w.prod(axis=0))
+        layers, values = zip(*((ij, np.conjugate(rest) * g) for ij, rest in pair_values(w)))
+        b, m = g.shape
+        u = p.coefficients(np.stack(values).reshape(-1, m)).reshape(len(values), b, -1)
+        for (i, j), row in zip(layers, u):
+            block = row[:, p.lags[i, j]]
+            out[:, p.parts[i], p.parts[j]] += block
+            out[:, p.parts[j], p.parts[i]] += block.transpose(0, 2, 1)
+        return out
+
+
+class LevelField:
+    """What `collocate` asks in parameter space, on the level set of the invariants (B, H-1)."""
+
+    shortest = 0.0
+
+    def __init__(self, field, delta, start):
+        self.field, self.delta = field, delta
+        self.peak = np.abs(start).max(axis=1, initial=0.0)
+
+    def velocity(self, theta, flows):
+        return self.field.velocity(theta)
+
+    def modes(self, theta, flows):
+        d, q = np.linalg.eigh(self.field.hessian(theta))
+        return d, q, q.transpose(0, 2, 1).copy()
+
+    def refuses(self, flows, h):
+        return np.zeros(len(flows), bool)
+
+    def again(self, flows):
+        pass
+
+    def hold(self, theta, flows, _):
+        """Back to the invariants, where a flow has shrunk."""
+        top = np.abs(theta).max(axis=1)
+        small = top < SHRUNK * self.peak[flows]
+        if small.any():
+            theta[small] = to_invariants(self.field.plan, theta[small], self.delta[flows[small]])
+            self.peak[flows[small]] = top[small]
+        return theta, np.zeros(len(flows), bool)
+
+
 class LiftedField:
-    """What `collocate` asks; flows near the edge of the smooth locus are given up.
+    """What `collocate` asks in function space; flows near the edge are given up.
+
+    What is integrated is v' = -K_delta(v) grad l(v).  A lift of each state of v, at the points
+    inside of a step too, is found by Gauss-Newton from that of the last Newton iteration, or of
+    the step's start: it is needed for the kernel and nothing else.
 
     Parameters
     ----------
