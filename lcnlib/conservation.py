@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._core.checks import as_real
+from ._core.plan import plan
 from .errors import InputError
-from .kernel import vjp
-from .network import LCN, random_filters
+from .network import LCN, as_generator
 
 __all__ = ["ConservationLaws", "conserved_laws"]
 
@@ -93,10 +93,8 @@ def conserved_laws(net, seed=0, *, n_parameters=None, n_samples=None, rtol=1e-9)
         size = net.n_parameters
 
         def gradient(theta, rng):
-            cuts = np.cumsum([np.prod(k) for k in net.filter_shapes])[:-1]
-            w = [x.reshape(k) for x, k in zip(np.split(theta, cuts), net.filter_shapes)]
-            g = vjp(net, w, rng.standard_normal(net.end_to_end_shape))
-            return np.concatenate([x.reshape(-1) for x in g])
+            g = rng.standard_normal(net.end_to_end_shape)
+            return plan(net).vjp(theta[None], g.reshape(1, -1))[0]
     elif callable(net):
         gradient = net
         try:
@@ -117,9 +115,7 @@ def conserved_laws(net, seed=0, *, n_parameters=None, n_samples=None, rtol=1e-9)
     n = unknowns + 20 if n_samples is None else n_samples
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise InputError(f"n_samples: expected an int >= 1, got {n_samples!r}")
-    if not isinstance(seed, np.random.Generator):
-        random_filters(LCN((1,)), seed)  # refuses what is no seed
-        seed = np.random.default_rng(seed)
+    seed = as_generator(seed)
     system = np.empty((n, unknowns))
     # Entries off the diagonal count twice in theta^T S theta: root two keeps lengths.
     weight = np.where(rows == columns, 0.5, np.sqrt(0.5))
@@ -142,7 +138,8 @@ def conserved_laws(net, seed=0, *, n_parameters=None, n_samples=None, rtol=1e-9)
     laws = np.zeros((count, size, size))
     laws[:, rows, columns] = basis * np.where(rows == columns, 1, np.sqrt(0.5))
     laws[:, columns, rows] = laws[:, rows, columns]
-    laws = _scaled(laws)
+    for law in laws:  # with largest entry one
+        law /= law.flat[np.abs(law).argmax()]
     known, rest = s[: unknowns - count], s[unknowns - count :]
     gap = float(known[-1] / max(rest[0], np.finfo(float).tiny)) if count and len(known) else np.inf
     return ConservationLaws(laws, s, n, gap)
@@ -158,10 +155,3 @@ def _echelon(basis):
         others = np.arange(len(out)) != i
         out[others] -= np.outer(out[others, column], out[i])
     return out
-
-
-def _scaled(laws):
-    """Each law with largest entry one."""
-    for law in laws:
-        law /= law.flat[np.abs(law).argmax()]
-    return laws

@@ -5,12 +5,11 @@ from functools import partial
 import numpy as np
 
 from ._core.checks import as_filters
-from ._core.collocation import MESSAGE, collocate, suits
-from ._core.fields import LevelField, LossFlow, QuadraticFlow
+from ._core.collocation import MESSAGE, suits
+from ._core.fields import LevelField, LossFlow, QuadraticFlow, by_collocation
 from ._core.plan import plan
 from ._core.scaling import along_the_level, layer_norms, sharp_invariants, to_invariants
 from ._core.solver import (
-    FOLLOWING,
     Stop,
     as_times,
     check_loss,
@@ -18,7 +17,6 @@ from ._core.solver import (
     hold_at_rest,
     integrate,
     layer_sizes,
-    progress_of,
     slope_of,
 )
 from .losses import QuadraticLoss
@@ -104,13 +102,18 @@ def gradient_flow(
 
     delta = sharp_invariants(p, start)
     stop = _stop(net, stop, field.velocity, start, t)
-    done = None
+    done, sizes = None, partial(layer_sizes, p)
     if quadratic and suits(net, t, method, options, rtol, atol):
-        done = _collocation(field, start, delta, t, rtol, atol, stop, progress)
+        y, n_evaluations, lost = by_collocation(
+            LevelField(field, delta, start), start, t, rtol, atol, sizes, progress, stop)
+        if not lost.any():
+            done = y, n_evaluations, MESSAGE
+        elif stop is not None:  # the other method begins anew
+            stop.ended[stop.ended > 0] = np.nan
     if done is None:
         done = integrate(
             lambda _, theta: along_the_level(p, theta, field.velocity(theta)), start, t,
-            sizes=partial(layer_sizes, p),
+            sizes=sizes,
             hessian=field.hessian if quadratic else None, method=method, progress=progress,
             hold=lambda theta: to_invariants(p, theta, delta), rtol=rtol, atol=atol, stop=stop,
             **options,
@@ -149,27 +152,3 @@ def _stop(net, stop, velocity, start, t):
                 for time, x in zip((t[0] + times).tolist(), theta)]
 
     return Stop.of(stop, slow, told, start)
-
-
-def _collocation(field, start, delta, t, rtol, atol, stop, progress):
-    """States at t, evaluations and message; None where a flow was given up."""
-    p = field.plan
-    if atol is None:
-
-        def atol(theta):
-            return FOLLOWING * rtol * layer_sizes(p, theta)
-
-    show = progress_of(progress, t)
-    try:
-        y, count, lost = collocate(
-            LevelField(field, delta, start), start, t - t[0], rtol, atol,
-            show and (lambda time: show(t[0] + time)), stop)
-    except np.linalg.LinAlgError:  # LSODA takes over
-        lost = True
-    if np.any(lost):
-        if stop is not None:  # the other method begins anew
-            stop.ended[stop.ended > 0] = np.nan
-        return None
-    if show is not None:
-        show(t[-1], True)
-    return y, count, MESSAGE

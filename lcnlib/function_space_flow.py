@@ -5,19 +5,17 @@ from math import prod
 import numpy as np
 
 from ._core.checks import as_end_to_end, as_filters, as_invariants
-from ._core.collocation import MESSAGE, collocate, suits
-from ._core.fields import LiftedField, LossFlow, QuadraticFlow
+from ._core.collocation import MESSAGE, suits
+from ._core.fields import LiftedField, LossFlow, QuadraticFlow, by_collocation
 from ._core.follow import Branch, Edge, Left
 from ._core.plan import plan
 from ._core.scaling import layer_norms, scaled, scaling_factors
 from ._core.solver import (
-    FOLLOWING,
     Stop,
     as_times,
     check_loss,
     check_tolerances,
     integrate,
-    progress_of,
     slope_of,
     whole_size,
 )
@@ -140,25 +138,15 @@ def function_space_flow(
 
 def _by_collocation(branch, loss, v, t, y, lifts, rtol, atol, progress):
     """Fills y and lifts, (T, B, n); the flows that need a closer look, and the evaluations."""
-    if atol is None:
-
-        def atol(v):
-            return FOLLOWING * rtol * whole_size(v)
-
-    theta, show = branch.theta, progress_of(progress, t)
+    theta = branch.theta
     field = LiftedField(branch, QuadraticFlow(branch.net, loss.target, loss.weight),
                         Edge(branch, rtol, None).floor)
-    try:
-        y[:], count, left = collocate(field, v, t - t[0], rtol, atol,
-                                      show and (lambda time: show(t[0] + time)))
-        y[:, left] = v[left]
+    y[:], count, left = by_collocation(field, v, t, rtol, atol, whole_size, progress)
+    y[:, left] = v[left]
+    if not left.all():
         lifts[:], lost = field.path(t - t[0], y)
         left |= lost
-    except np.linalg.LinAlgError:  # LSODA takes all of them
-        left, count = np.ones(len(v), bool), 0
     branch.theta = theta
-    if show is not None and not left.any():
-        show(t[-1], True)
     return left, count
 
 

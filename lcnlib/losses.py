@@ -185,31 +185,13 @@ class QuadraticLoss:
         return (g.reshape(*lead, self.target.size) @ self.weight).reshape(v.shape)
 
     def value(self, v):
-        """The loss at `v`.
-
-        Parameters
-        ----------
-        v : ndarray, shape (*batch, *k)
-
-        Returns
-        -------
-        ndarray, shape (*batch,)
-        """
+        """The loss, shape (*batch,), at `v` of shape (*batch, *k)."""
         v = self._checked(v)
         axes = tuple(range(-self.target.ndim, 0))
         return 0.5 * ((v - self.target) * self._slope(v)).sum(axis=axes)
 
     def gradient(self, v):
-        """The gradient A (v - v*) at `v`.
-
-        Parameters
-        ----------
-        v : ndarray, shape (*batch, *k)
-
-        Returns
-        -------
-        ndarray, shape (*batch, *k)
-        """
+        """The gradient A (v - v*), shape (*batch, *k), at `v` of the same shape."""
         return self._slope(self._checked(v))
 
     # What a flow calls at each of its slopes; a class with another gradient does not inherit it.

@@ -206,15 +206,19 @@ def random_filters(net, seed, batch=()):
     return standard_normal(seed, batch, net.filter_shapes)
 
 
+def as_generator(seed):
+    """A random generator; one that is given is taken as it is."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    try:
+        return np.random.default_rng(operator.index(seed))
+    except (TypeError, ValueError):
+        raise InputError(f"seed: expected an int >= 0 or a numpy Generator, got {seed!r}") from None
+
+
 def standard_normal(seed, batch, shapes):
     """Arrays of independent standard normal numbers, shapes (*batch, *shape)."""
-    if not isinstance(seed, np.random.Generator):
-        try:
-            seed = np.random.default_rng(operator.index(seed))
-        except (TypeError, ValueError):
-            raise InputError(
-                f"seed: expected an int >= 0 or a numpy Generator, got {seed!r}"
-            ) from None
+    seed = as_generator(seed)
     entries = _entries(batch)
     entries = (batch,) if entries is None else entries
     try:

@@ -8,6 +8,7 @@ import scipy
 from ._algebra.tolerances import IN_M
 from ._core.checks import as_end_to_end
 from ._core.plan import plan
+from ._core.scaling import packed_norms, to_invariants
 from .critical import critical_points, ed_degree
 from .errors import InputError
 from .losses import QuadraticLoss
@@ -131,7 +132,9 @@ def _project_one(net, v, root, weight, starts):
             break  # v is in M
     # A start that ends lower than every critical point says that one was missed.
     certified = best.cost < IN_M or (complete and from_critical)
-    theta = _balanced(net, best.x)
+    theta = to_invariants(p, best.x[None], np.zeros((1, net.depth - 1)))[0]
+    if not packed_norms(p, theta[None]).all():
+        theta = np.zeros_like(theta)
     size = scale ** (1 / net.depth)
     return theta * size, float(np.sqrt(2 * best.cost)) * scale, bool(certified)
 
@@ -148,13 +151,3 @@ def _critical(net, target, weight):
     filters = [w[points.real].real for w in points.filters]
     packed = plan(net).pack(filters) if len(points) else []
     return points.complete, list(packed)
-
-
-def _balanced(net, theta):
-    """The same product with filters of one norm."""
-    parts = [theta[q] for q in plan(net).parts]
-    norms = np.array([np.linalg.norm(w) for w in parts])
-    if not norms.all():
-        return np.zeros_like(theta)
-    mean = np.exp(np.log(norms).mean())
-    return np.concatenate([w * (mean / n) for w, n in zip(parts, norms)])

@@ -10,7 +10,10 @@ one is found by Gauss-Newton on the factors, which is well conditioned although 
 single roots are not (Z. Zeng, Computing multiple roots of inexact polynomials, 2005).
 """
 
+from functools import reduce
+
 import numpy as np
+import scipy
 
 from .tolerances import OUTER_COEFFICIENT, RANK, ROUGH, WIDEST
 
@@ -79,17 +82,8 @@ def _mirror(roots, members):
 
 def _linked(free, distance, tau):
     """Single-linkage clusters of the indices `free` at distance tau."""
-    left, out = set(free), []
-    while left:
-        cluster, front = [], [left.pop()]
-        while front:
-            i = front.pop()
-            cluster.append(i)
-            near = [j for j in left if distance[i, j] <= tau]
-            left.difference_update(near)
-            front.extend(near)
-        out.append(sorted(cluster))
-    return out
+    count, label = scipy.sparse.csgraph.connected_components(distance[np.ix_(free, free)] <= tau)
+    return [np.array(free)[label == c].tolist() for c in range(count)]
 
 
 def _factors(roots, clusters):
@@ -118,11 +112,7 @@ def _mean(roots):
 
 
 def _product(factors):
-    out = np.ones(1)
-    for f, m in factors:
-        for _ in range(m):
-            out = np.convolve(out, f)
-    return out
+    return reduce(np.convolve, [f for f, m in factors for _ in range(m)], np.ones(1))
 
 
 def _distance_to(p, factors):

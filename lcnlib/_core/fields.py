@@ -8,9 +8,10 @@ other layers, at the lags S_i a + S_j b.
 
 import numpy as np
 
-from .collocation import A_INVERSE, STAGES
+from .collocation import A_INVERSE, STAGES, collocate
 from .plan import cofactor_values, pair_values, plan
 from .scaling import to_invariants
+from .solver import FOLLOWING, progress_of
 
 # Arrays of this many complex values stay in a core's own cache.
 CHUNK = 1 << 13
@@ -242,3 +243,24 @@ class LiftedField:
             if not len(live):
                 break
         return lost
+
+
+def by_collocation(field, y0, t, rtol, atol, sizes, progress, stop=None):
+    """States (T, B, P), the number of evaluations, and which flows are left to a solver (B,).
+
+    Without `atol`, errors are measured by `sizes` of the state, as in `integrate`.
+    """
+    if atol is None:
+
+        def atol(y):
+            return FOLLOWING * rtol * sizes(y)
+
+    show = progress_of(progress, t)
+    try:
+        y, count, lost = collocate(field, y0, t - t[0], rtol, atol,
+                                   show and (lambda time: show(t[0] + time)), stop)
+    except np.linalg.LinAlgError:  # the solver takes all of them
+        return np.repeat(y0[None], len(t), axis=0), 0, np.ones(len(y0), bool)
+    if show is not None and not lost.any():
+        show(t[-1], True)
+    return y, count, lost
