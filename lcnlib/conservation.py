@@ -10,8 +10,6 @@ from ._core.plan import plan
 from .errors import InputError
 from .network import LCN, as_generator
 
-__all__ = ["ConservationLaws", "conserved_laws"]
-
 # The null space of a matrix with P(P+1)/2 columns: at 60 parameters a few seconds.
 MOST_PARAMETERS = 60
 TRIES = 100

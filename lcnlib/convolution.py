@@ -9,8 +9,6 @@ from ._core.checks import as_filters, as_real, finite_result, quiet
 from ._core.plan import plan
 from .errors import InputError
 
-__all__ = ["apply", "cofactors", "end_to_end"]
-
 # Above this many multiplications for each output, one FFT convolution is cheaper than windows.
 DIRECT_LIMIT = 512
 

@@ -13,8 +13,6 @@ from ._algebra.tolerances import DEFINITE, REAL, REAL_PRODUCT
 from ._core.checks import as_net
 from .errors import InputError, LCNError
 
-__all__ = ["CriticalPoints", "critical_points", "ed_degree"]
-
 # More paths than this take minutes.
 MAX_PATHS = 2000
 # A path that stops beyond this size (targets have size one) was on its way to infinity.
@@ -84,17 +82,13 @@ def ed_degree(net):
 
     computed exactly from c(X) = prod (1 + h_j)^(|k_j|) and the hyperplane h_1 + ... + h_H.
 
-    *Generic* speaks of the quadratic form A: for A = 1 the count is smaller when X is
-    in special position to the isotropic quadric, 2 and not 6 for rank-one 2 x 2
-    matrices, whose critical points are the terms of the singular value
-    decomposition.
+    *Generic* speaks of the quadratic form A: for A = 1 there are 2 and not 6 for rank-one 2 x 2
+    matrices, the terms of the singular value decomposition.
 
-    When k_j <= s_j in every layer but the last, M is the cone over X in linear
-    disguise, for products of entries of different layers never meet in one entry of
-    v.  Otherwise M is a linear projection of that cone.  The degree is a sum of
-    polar classes, which projections from general centres preserve; that the centres met
-    here are general enough is known from the literature on D = 1 and checked by
-    `critical_points` in each case.
+    When k_j <= s_j in every layer but the last, M is the cone over X in linear disguise.
+    Otherwise M is a linear projection of that cone, which preserves the degree when its centre
+    is general enough: known from the literature on D = 1, checked by `critical_points` in
+    each case.
 
     Parameters
     ----------

@@ -8,8 +8,6 @@ from ._core.checks import as_filters, as_tangents
 from ._core.tangent import RTOL_TANGENT, components, frame, lifted, polar
 from .errors import InputError
 
-__all__ = ["CoordinateCurvatures", "coordinate_curvatures", "sectional_curvature"]
-
 # Below this sine of the angle between two vectors the plane is not determined well enough.
 RTOL_PLANE = 1e-7
 

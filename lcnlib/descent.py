@@ -12,8 +12,6 @@ from .invariants import invariants
 from .kernel import vjp
 from .record import FlowResult
 
-__all__ = ["gradient_descent"]
-
 
 def gradient_descent(net, loss, filters, step, n_steps, momentum=0.0):
     """Gradient descent on the loss L = l o mu, every step recorded.

@@ -10,8 +10,6 @@ from ._core.plan import plan
 from ._core.tangent import polar
 from .errors import FlowError, InputError
 
-__all__ = ["distance", "log_map"]
-
 # Invariants are the same up to this part of the largest squared norm: what users compute them to.
 SAME_INVARIANTS = 1e-9
 

@@ -11,8 +11,6 @@ import numpy as np
 from ._core.store import Store
 from .errors import InputError
 
-__all__ = ["EnsembleResult", "Failure", "Seeds", "ensemble"]
-
 JOBS = 256  # a sweep is cut into about so many jobs: enough for any pool to balance
 IN_FLIGHT = 512  # jobs handed out at a time, so that a million starts need little memory
 

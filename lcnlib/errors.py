@@ -1,17 +1,5 @@
 """Exceptions: each names one mathematical situation; all of them are ``ValueError``."""
 
-__all__ = [
-    "AmbiguousFactorizationError",
-    "ArchitectureError",
-    "FlowError",
-    "InputError",
-    "LCNError",
-    "NotInFunctionSpaceError",
-    "NotTangentError",
-    "SingularPointError",
-    "ZeroFilterError",
-]
-
 
 class LCNError(ValueError):
     """Base class of every error that `lcnlib` raises on purpose."""

@@ -12,8 +12,6 @@ from ._algebra.tolerances import EXACT, MERGE, NEAR, RTOL, RTOL_SINGLE, SIGN
 from ._core.checks import as_end_to_end, as_real, check_fraction
 from .errors import InputError, ZeroFilterError
 
-__all__ = ["factorizations", "polyphase"]
-
 # Coefficients that change by less than this power of two from one to the next need no balance;
 # leaving them as they are keeps the last digit of v.
 STEEP = 3
@@ -24,26 +22,20 @@ def factorizations(net, v, *, rtol=None, limit=10_000):
 
     Book: thm-05-one-kernel, prop-05-exchange, thm-08-unique, thm-groups, prop-10-singular.
 
-    All real (p_1, ..., p_H) with v(x) = c p_1(x^{S_1}) ... p_H(x^{S_H}).  There are finitely
-    many, because polynomials (homogeneous in each variable, so that a vanishing leading
-    coefficient is a root at infinity) factor uniquely; factorisations over the complex numbers
-    are not listed.
+    All real (p_1, ..., p_H) with v(x) = c p_1(x^{S_1}) ... p_H(x^{S_H}): finitely many, because
+    polynomials, with their roots at infinity, factor uniquely.
 
     *Method.*  Polyphase components split off the layers that a stride separates from later
-    ones, by linear algebra; where the common factor of the components is larger than needed,
-    every way to exchange its surplus is followed.  Layers that no stride separates share out the
-    irreducible factors: real roots and conjugate pairs in one variable, factors found with
-    Ruppert's matrix in two or more.  Gauss-Newton polishes each answer until it stalls, normally
-    at relative residuals below 1e-15.
+    ones, by linear algebra, and every way to exchange what is left in common is followed.
+    Layers that no stride separates share out the irreducible factors: by the roots in one
+    variable, by Ruppert's matrix in two or more.  Gauss-Newton polishes each answer.
 
     *What is certain.*  In exact arithmetic the list is complete for every architecture and
     every non-zero v.  In floating point every answer is verified: its product is v up to `rtol`.
-    Completeness rests on numerical decisions: ranks (at 1e-12 and 1e-7 relative; when these
-    disagree both are followed) and multiplicities (a root is multiple when a polynomial with
-    that multiplicity is within 2e-14 relative).  It can fail only when v is that near to a
-    point where the number of factorisations changes: answers whose unit filters agree to 1e-7
-    are listed once, and candidates that miss v by more than 3 percent (or the square root of
-    rtol) before they are polished are dropped.  A v that is only near to M, within
+    Completeness rests on numerical ranks (at 1e-12 and 1e-7 relative; when these disagree both
+    are followed) and multiplicities (a root is multiple when a polynomial with that
+    multiplicity is within 2e-14 relative).  It can fail only when v is that near to a
+    point where the number of factorisations changes.  A v that is only near to M, within
     a given rtol above about 1e-6, may be missed in D >= 2 when layers share out factors.
 
     Parameters

@@ -22,8 +22,6 @@ from ._core.solver import (
 from .losses import QuadraticLoss
 from .record import FlowResult
 
-__all__ = ["gradient_flow"]
-
 
 def gradient_flow(
     net, loss, filters, t, *, method=None, rtol=1e-9, atol=None, stop=None, progress=False,

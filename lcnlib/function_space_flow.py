@@ -25,8 +25,6 @@ from .flow import record
 from .lifting import lift, lift_many
 from .losses import QuadraticLoss
 
-__all__ = ["function_space_flow"]
-
 
 def function_space_flow(
     net,

@@ -10,8 +10,6 @@ from ._core.resultants import common_root_pairs, resultants
 from ._core.tangent import RTOL_TANGENT, components, frame, lifted
 from .errors import FlowError, InputError
 
-__all__ = ["geodesic", "geodesic_filters", "parallel_transport"]
-
 # Larger ratios of norms overflow when squared.
 MAX_RATIO = 1e100
 # Angular velocities below this fraction of the others are rounding: such a filter does not turn.

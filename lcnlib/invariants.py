@@ -6,8 +6,6 @@ from ._core.checks import as_filters, as_invariants, as_net, finite_result, quie
 from ._core.scaling import fibre_factors, layer_norms, scaled
 from .errors import InputError
 
-__all__ = ["invariants", "rescale", "scalings"]
-
 # 2^(H-1) tuples are listed one by one; beyond this depth that is a mistake, not a wish.
 MAX_DEPTH_LISTED = 21
 

@@ -10,8 +10,6 @@ from ._core.plan import plan
 from ._core.scaling import layer_norms
 from .errors import InputError
 
-__all__ = ["jacobian", "jvp", "ntk", "ntk_apply", "rank", "vjp"]
-
 
 @quiet
 def jacobian(net, filters):

@@ -13,8 +13,6 @@ from .errors import InputError
 from .factorization import as_one_end_to_end, factorizations, tolerance
 from .lifting import distinct_kernels, not_in_function_space, one_invariants, scaled
 
-__all__ = ["generic_kernel_count", "kernel_count", "root_groups"]
-
 # Squared norms that agree to this, relative to the largest, count as equal.
 SAME_NORM = 1e-12
 
@@ -100,10 +98,9 @@ def generic_kernel_count(net, invariants=None, real_roots=None):
     * Factorisations.  A generic polynomial in two or more variables is irreducible: layers with
       two or more long axes can only be permuted among those of the same shape and the
       same cumulative stride, m! ways.  A group of `root_groups` with degrees d_1, ..., d_m
-      whose product has r real roots and c conjugate pairs shares them out in as many ways as
-      the coefficient of t_1^d_1 ... t_m^d_m in (t_1 + ... + t_m)^r (t_1^2 + ... + t_m^2)^c,
-      that is r! c! times the coefficient of z^c in the product of the sums
-      sum_n z^n / (n! (d_i - 2n)!): layer i takes n pairs and d_i - 2n real roots.
+      whose product has r real roots and c conjugate pairs shares them out in r! c! times the
+      coefficient of z^c in the product of the sums sum_n z^n / (n! (d_i - 2n)!) ways:
+      layer i takes n pairs and d_i - 2n real roots.
     * Kernels.  Two factorisations have one kernel when they differ by a permutation of
       *interchangeable* layers (same shape, same stride on the long axes) of equal norm.
       Such a permutation moves every factorisation, because no two layers of a generic

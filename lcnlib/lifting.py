@@ -20,8 +20,6 @@ from .errors import (
 from .factorization import as_one_end_to_end, canonical_rows, factorizations, tolerance
 from .kernel import ntk_apply
 
-__all__ = ["lift"]
-
 
 def lift(net, v, invariants, guess=None, *, rtol=None, limit=10_000):
     """Filters with a given end-to-end filter and given invariants.
@@ -38,10 +36,8 @@ def lift(net, v, invariants, guess=None, *, rtol=None, limit=10_000):
     sign of v.
 
     With `guess`, the nearest branch: the smallest sum of squared distances between
-    corresponding filters, all scaled to norm one, over all branches and signs.  Gauss-Newton
-    from the guess finds a branch; when the guess is so near that no other can be nearer
-    (a bound, see `isolation`), that is the answer; else all branches are compared.  Only when
-    there are more than `limit` of them is the answer the one that Gauss-Newton reached.
+    corresponding filters, all scaled to norm one, over all branches and signs.  Only when
+    there are more than `limit` of them is it the one that Gauss-Newton reaches from the guess.
 
     Parameters
     ----------

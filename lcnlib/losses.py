@@ -7,8 +7,6 @@ import numpy as np
 from ._core.checks import as_net, as_real
 from .errors import InputError
 
-__all__ = ["Loss", "QuadraticLoss"]
-
 # Windows of the data are laid out this many numbers at a time.
 CHUNK = 1 << 22
 

@@ -6,8 +6,6 @@ from ._algebra.gram import from_spectrum, kron, turned_pairs
 from ._core.checks import as_real, as_weights, finite_result, quiet
 from .errors import InputError, SingularPointError
 
-__all__ = ["balanced_ntk", "relaxed_ntk", "siblings"]
-
 
 def _svd(w):
     w = as_real(w, "w")

@@ -7,8 +7,6 @@ from ._core.plan import plan
 from ._core.solver import checked
 from ._core.tangent import RTOL_TANGENT, components, frame, lifted
 
-__all__ = ["horizontal_lift", "inner", "riemannian_gradient", "tangent_basis"]
-
 
 def inner(net, filters, a, b, rtol=RTOL_TANGENT):
     """The inner product g_delta(a, b) = a^T K^+ b of two tangent vectors at v.

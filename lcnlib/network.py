@@ -9,8 +9,6 @@ import numpy as np
 
 from .errors import ArchitectureError, InputError
 
-__all__ = ["LCN", "random_filters"]
-
 
 @dataclass(frozen=True)
 class LCN:

@@ -14,8 +14,6 @@ from .errors import InputError
 from .losses import QuadraticLoss
 from .network import random_filters
 
-__all__ = ["Projection", "project"]
-
 # Starts of Levenberg and Marquardt's method for each layer, and their precision.
 STARTS = 8
 PRECISION = 1e-15

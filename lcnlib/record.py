@@ -7,8 +7,6 @@ import numpy as np
 
 from .errors import InputError
 
-__all__ = ["FlowResult"]
-
 FORMAT = "lcnlib flow 1"
 
 
@@ -16,12 +14,10 @@ FORMAT = "lcnlib flow 1"
 class FlowResult:
     """What a flow did, at the requested times.
 
-    The solver keeps the invariants up to its tolerance only.  At every reported time the
-    filters are therefore scaled by the positive tuple of Proposition 2 back to
-    the initial invariants: this moves them along the fibre, so that the end-to-end filter
-    stays the same.  (A filter that is exactly zero cannot be scaled and is left alone.)
-    Where the flow has come to rest up to the solver's tolerance, so that the next
-    state would have a higher loss, the better state is kept.
+    At every reported time the filters are scaled by the positive tuple of Proposition 2 back
+    to the initial invariants, which the solver keeps up to its tolerance only; v stays the
+    same.  (A filter that is exactly zero is left alone.)  Where the flow has come to rest, so
+    that rounding would raise the loss, the better state is kept.
 
     ``flow[3]``, ``flow[10:20]``, ``flow[mask]`` are the records of some flows of a batch: any
     index of an array whose shape is that of the batch.

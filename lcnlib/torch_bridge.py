@@ -5,8 +5,6 @@ import numpy as np
 from .errors import ArchitectureError
 from .network import LCN
 
-__all__ = ["from_torch"]
-
 KINDS = {"Conv1d": 1, "Conv2d": 2, "Conv3d": 3}
 
 

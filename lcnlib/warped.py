@@ -21,14 +21,6 @@ from ._core.scaling import offsets
 from ._core.tangent import RTOL_TANGENT, components, frame, polar
 from .errors import InputError
 
-__all__ = [
-    "WarpedPoint",
-    "distance_to_zero",
-    "from_warped_coordinates",
-    "warped_coordinates",
-    "warped_velocity",
-]
-
 
 class WarpedPoint(NamedTuple):
     """A point in the warped coordinates.
