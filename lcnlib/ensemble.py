@@ -45,11 +45,6 @@ class Seeds:
             return part
         return np.random.SeedSequence(self.seed, spawn_key=(self.indices[i],))
 
-    @property
-    def identity(self):
-        """What a store knows these seeds by."""
-        return self.seed, self.indices.start, self.indices.step, len(self)
-
 
 @dataclass(frozen=True)
 class Failure:

@@ -24,8 +24,10 @@ class Store:
         return self.folder / f"starts-{job.start:09d}-{job.stop:09d}.pickle"
 
     def _key(self, part):
-        items = getattr(part, "identity", None)  # of `Seeds`
-        if items is None:
+        places = getattr(part, "indices", None)
+        if isinstance(places, range):  # of `Seeds`
+            items = part.seed, places.start, places.step, len(places)
+        else:
             items = part if isinstance(part, np.ndarray) else list(part)
         return hashlib.sha256(self.task + pickle.dumps(items, protocol=4)).digest()
 
