@@ -13,7 +13,6 @@ single roots are not (Z. Zeng, Computing multiple roots of inexact polynomials, 
 from functools import reduce
 
 import numpy as np
-import scipy
 
 from .tolerances import OUTER_COEFFICIENT, RANK, ROUGH, WIDEST
 
@@ -82,8 +81,17 @@ def _mirror(roots, members):
 
 def _linked(free, distance, tau):
     """Single-linkage clusters of the indices `free` at distance tau."""
-    count, label = scipy.sparse.csgraph.connected_components(distance[np.ix_(free, free)] <= tau)
-    return [np.array(free)[label == c].tolist() for c in range(count)]
+    left, out = set(free), []
+    while left:
+        cluster, front = [], [left.pop()]
+        while front:
+            i = front.pop()
+            cluster.append(i)
+            near = [j for j in left if distance[i, j] <= tau]
+            left.difference_update(near)
+            front.extend(near)
+        out.append(sorted(cluster))
+    return out
 
 
 def _factors(roots, clusters):
