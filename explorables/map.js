@@ -29,9 +29,10 @@ function build(stage) {
   stage.check({ key: "balanced", label: "balanced (δ = 0)" });
   [0, 1, 2].forEach(i => {
     stage.newRow();
-    ["rows", "columns"].forEach((what, a) => stage.choice({ label: `layer ${i + 1}: ${what}`, options: sizes, get: s => s.shapes[i][a],
+    ["rows", "columns"].forEach((what, a) => stage.choice({ label: `layer ${i + 1}: ${what}`, options: sizes,
+      shown: s => i < s.layers, get: s => s.shapes[i][a],
       set: (n, s) => ({ shapes: s.shapes.map((k, j) => i === j ? k.map((m, b) => a === b ? n : m) : k) }) }));
-    if (i < 2) stage.choice({ label: "stride", options: [1, 2, 3].map(n => [n, `${n}`]), get: s => s.strides[i],
+    if (i < 2) stage.choice({ label: "stride", options: [1, 2, 3].map(n => [n, `${n}`]), shown: s => i + 1 < s.layers, get: s => s.strides[i],
       set: (n, s) => ({ strides: s.strides.map((m, j) => i === j ? n : m) }) });
   });
   return state => {

@@ -593,14 +593,17 @@ export class Stage {
     this.controls.push(() => { input.checked = this.state[key]; });
   }
 
-  // Options are [value, text].
-  choice({ key, label, options, get = s => s[key], set = v => ({ [key]: v }) }) {
+  // Options are [value, text]; it is there for the states that are `shown`.
+  choice({ key, label, options, get = s => s[key], set = v => ({ [key]: v }), shown = () => true }) {
     const box = make("label", { class: "lcn-short" }, this.row || this.newRow());
     make("span", {}, box, label);
     const menu = make("select", { autocomplete: "off" }, box);
     options.forEach(([, text], i) => make("option", { value: i }, menu, text));
     menu.addEventListener("change", () => { this.change(set(options[menu.value][0], this.state)); this.rest(); });
-    this.controls.push(() => { menu.value = options.findIndex(([v]) => v === get(this.state)); });
+    this.controls.push(() => {
+      menu.value = options.findIndex(([v]) => v === get(this.state));
+      put(box, "style", shown(this.state) ? "" : "display: none");
+    });
   }
 
   button(label, action) {
