@@ -129,7 +129,7 @@ def conserved_laws(net, seed=0, *, n_parameters=None, n_samples=None, rtol=1e-9)
         g = g / np.abs(g).max()
         g = g / np.linalg.norm(g)
         system[i] = weight * (theta[rows] * g[columns] + theta[columns] * g[rows])
-    _, s, vt = np.linalg.svd(system, full_matrices=True)
+    _, s, vt = np.linalg.svd(system)
     s = np.concatenate([s, np.zeros(unknowns - len(s))]) / s[0]
     count = int((s <= rtol).sum())
     basis = _echelon(vt[unknowns - count :])

@@ -203,6 +203,18 @@ def test_starts_of_a_batch():
             lcn.function_space_flow(net, loss, [v[0], bad], delta[:2], [0, 0.1])
 
 
+def test_each_flow_of_a_batch_keeps_to_its_own_branch():
+    """The same function, the roots dealt out the other way round: other filters at every time."""
+    net, loss, t = LCN((2, 2)), QuadraticLoss([1.0, -1, -2]), np.linspace(0, 2, 5)
+    (a, b), (c, d) = [1.0, 2.0], [1.0, -0.5]
+    w = lcn.rescale(net, [np.array([[a, b], [c, d]]), np.array([[c, d], [a, b]])], [0.0])
+    both = lcn.gradient_flow(net, loss, w, t)
+    flow = lcn.function_space_flow(net, loss, both.end_to_end[0], [0.0], t, guess=w)
+    assert np.abs(both.filters[0][:, 0] - both.filters[0][:, 1]).max(axis=-1).min() > 0.1
+    for x, y in zip(flow.filters, both.filters):
+        np.testing.assert_allclose(x, y, atol=1e-6)
+
+
 def test_one_layer():
     net, loss = LCN((4,), 3), QuadraticLoss(np.ones(4))
     w = lcn.random_filters(net, 0)
