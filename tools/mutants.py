@@ -1,6 +1,7 @@
 """Change the library in one place at a time, and see whether a test notices.
 
-usage: python tools/mutants.py [--seed N] [--count N] [--jobs N] [--module lcnlib/name.py ...]
+usage: python tools/mutants.py [--seed N] [--count N] [--jobs N] [--minutes M]
+                               [--module lcnlib/name.py ...]
 
 A sample of `count` single changes (operators, comparisons, constants, dropped statements, dropped
 arguments) is drawn with `seed`.  One run of the tests under coverage says which tests reach which

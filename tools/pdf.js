@@ -2,6 +2,10 @@
 async () => {
   if (window.MathJax && MathJax.typesetPromise) await MathJax.typesetPromise();
   const article = document.querySelector("article");
+  const breadth = svg => { // its width over its height
+    const [, , across, down] = svg.getAttribute("viewBox").split(" ").map(Number);
+    return across / down;
+  };
   // A widget holds a frame for each combination of its controls' values: up to six of them, or
   // four where pictures are too wide to be read two abreast.
   for (const box of article.querySelectorAll(".lcn-explore")) {
@@ -21,8 +25,7 @@ async () => {
     const number = key => key.split("-").map(Number), start = number(seen.dataset.frame);
     const counts = controls.map(c => c.texts.length), runs = counts.indexOf(Math.max(...counts));
     const keys = controls[runs].texts.map((_, i) => start.map((v, c) => c === runs ? i : v).join("-"));
-    const [, , across, down] = seen.querySelector("svg").getAttribute("viewBox").split(" ").map(Number);
-    const wide = across > 1.8 * down, many = Math.min(wide ? 4 : 6, keys.length);
+    const wide = breadth(seen.querySelector("svg")) > 1.8, many = Math.min(wide ? 4 : 6, keys.length);
     const grid = document.createElement("div");
     grid.className = wide ? "print-multiples print-wide" : "print-multiples";
     for (let k = 0; k < many; k++) {
@@ -40,8 +43,7 @@ async () => {
   }
   // Others are made lower on paper; one that is much higher than wide could not be read then.
   for (const picture of article.querySelectorAll("svg.lcn-figure[viewBox]")) {
-    const [, , across, down] = picture.getAttribute("viewBox").split(" ").map(Number);
-    picture.classList.toggle("print-tall", down > 1.25 * across);
+    picture.classList.toggle("print-tall", breadth(picture) < 0.8);
   }
   // A picture to drag says so, but not on paper.
   for (const caption of article.querySelectorAll("figure:has(> .lcn-touch) > figcaption"))

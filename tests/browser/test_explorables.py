@@ -137,9 +137,9 @@ def picture(page):
 def nudge(page, name):
     if name == "map":
         page.get_by_label("layer 2: columns").select_option("3")
+        at_rest(page)
     else:
         drag(page, page.locator("[role=slider]:visible").first, -20, -30)
-    at_rest(page)
 
 
 @pytest.mark.parametrize("name", PICTURES)
