@@ -117,10 +117,9 @@ def gradient_flow(
             **options,
         )
     y, n_evaluations, message = done
-    for x in y[1:]:
-        x[...] = to_invariants(p, x, delta)
-    y[0] = start
-    path = p.unpack(y.reshape(-1, y.shape[-1]), (len(t), *batch))
+    flat = to_invariants(p, y.reshape(-1, y.shape[-1]), np.tile(delta, (len(t), 1)))
+    flat[: len(start)] = start
+    path = p.unpack(flat, (len(t), *batch))
     path = [np.ascontiguousarray(w) for w in path]
     return record(net, loss, t, path, rtol, n_evaluations, message, stop)
 
