@@ -159,7 +159,7 @@ def _unbalanced(net, filters, powers):
     for w, s in zip(filters, net.cumulative_strides):
         shift = np.indices(w.shape).T.dot(powers * s).T
         out.append(np.ldexp(w, shift.max() - shift))
-    return canonical(out)
+    return _canonical(out)
 
 
 def as_one_end_to_end(net, v):
@@ -189,17 +189,14 @@ def tolerance(v, rtol, limit):
     return rtol
 
 
-def canonical(filters):
+def _canonical(filters):
     """Each filter with norm one and its first entry that is not negligible positive."""
-    return [canonical_rows(w.reshape(1, -1)).reshape(w.shape) for w in filters]
-
-
-def canonical_rows(w):
-    """The same for each row of w (B, n); rows of zeros stay."""
-    size = np.abs(w)
-    at = (size > SIGN * size.max(axis=1, keepdims=True)).argmax(axis=1)[:, None]
-    norm = np.linalg.norm(w, axis=1, keepdims=True)
-    return w * (np.sign(np.take_along_axis(w, at, axis=1)) / np.where(norm > 0, norm, 1.0))
+    out = []
+    for w in filters:
+        size = np.abs(w)
+        first = w.flat[(size > SIGN * size.max()).argmax()]
+        out.append(w * (np.sign(first) / np.linalg.norm(w)))
+    return out
 
 
 def _flat(found):
@@ -208,7 +205,7 @@ def _flat(found):
 
 def _distinct(found):
     """The distinct answers; the most accurate copy of each."""
-    found = [canonical(at.filters) for at in sorted(found, key=lambda at: at.residual)]
+    found = [_canonical(at.filters) for at in sorted(found, key=lambda at: at.residual)]
     return [found[i] for i in distinct(_flat(found))]
 
 

@@ -22,7 +22,7 @@ from ._core.solver import (
 from .errors import FlowError
 from .factorization import tolerance
 from .flow import record
-from .lifting import lift, lift_many
+from .lifting import lift
 from .losses import QuadraticLoss
 
 
@@ -196,14 +196,13 @@ def _by_solver(branch, slope, v, t, stop, **settings):
 
 def _initial_lifts(net, v, delta, guess, batch, rtol):
     """One packed lift for each flow of the batch, (B, P)."""
-    if guess is None:
-        lifts, good = lift_many(net, v, delta)
-    else:
-        lifts, good = np.empty((len(v), net.n_parameters)), np.zeros(len(v), bool)
+    p = plan(net)
+    if guess is not None:
         guess = [np.broadcast_to(w, batch + k).reshape(len(v), *k)
                  for w, k in zip(as_filters(net, guess, "guess"), net.filter_shapes)]
-    for b in np.flatnonzero(~good):
-        found = lift(net, v[b].reshape(net.end_to_end_shape), delta[b],
+    lifts = np.empty((len(v), net.n_parameters))
+    for b, row in enumerate(v):
+        found = lift(net, row.reshape(net.end_to_end_shape), delta[b],
                      guess and [w[b] for w in guess], rtol=rtol)
-        lifts[b] = plan(net).pack(found)
+        lifts[b] = p.pack(found)
     return lifts

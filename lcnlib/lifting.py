@@ -4,11 +4,9 @@ import numpy as np
 
 from ._algebra.newton import directions, distinct, isolation, polish
 from ._algebra.polynomials import TooLargeError
-from ._algebra.splitting import TooManyFactorizationsError, split_many
-from ._algebra.tolerances import EXACT, MERGE, NEAR
+from ._algebra.splitting import TooManyFactorizationsError
 from ._core import scaling
 from ._core.checks import as_filters, as_invariants
-from ._core.follow import Branch
 from ._core.plan import plan
 from .errors import (
     AmbiguousFactorizationError,
@@ -17,7 +15,7 @@ from .errors import (
     SingularPointError,
     ZeroFilterError,
 )
-from .factorization import as_one_end_to_end, canonical_rows, factorizations, tolerance
+from .factorization import as_one_end_to_end, factorizations, tolerance
 from .kernel import ntk_apply
 
 
@@ -96,40 +94,6 @@ def lift(net, v, invariants, guess=None, *, rtol=None, limit=10_000):
             [branches[i] for i in keep],
         )
     return branches[0]
-
-
-def lift_many(net, v, delta):
-    """Packed lifts (B, P) of rows v (B, |k|), delta (B, H-1), and which of them are good (B,).
-
-    Only where strides alone make the factorisation unique, beyond doubt; `lift` knows the rest.
-    """
-    p, size = plan(net), np.abs(v).max(axis=1, keepdims=True)
-    unit = v / np.where(size > 0, size, 1.0)
-    found = split_many(unit.reshape(-1, *net.end_to_end_shape),
-                       list(zip(net.filter_shapes, net.cumulative_strides)), MERGE)
-    out = np.zeros((len(v), net.n_parameters))
-    if found is None:
-        return out, np.zeros(len(v), bool)
-    filters, good = found
-    theta = np.concatenate([canonical_rows(w.reshape(len(v), -1)) for w in filters], axis=1)
-    product = p.product(theta)
-    with np.errstate(all="ignore"):
-        c = ((product * unit).sum(axis=1) / (product * product).sum(axis=1))[:, None]
-        off = np.linalg.norm(unit - c * product, axis=1)
-        good &= (off <= NEAR * np.linalg.norm(unit, axis=1)) & (c[:, 0] != 0)
-    theta *= np.abs(c) ** (1 / net.depth) * size ** (1 / net.depth)
-    theta[:, p.parts[-1]] *= np.sign(c)
-    theta = scaling.to_invariants(p, theta[good], delta[good])
-    branch = Branch(net, delta[good], theta)
-    for _ in range(2):  # Newton's method: from about 1e-12
-        step, columns = branch.correction(v[good], theta, branch.delta)
-        if step is None:  # one of them is singular
-            return out, np.zeros(len(v), bool)
-        theta += columns * step
-    out[good] = theta
-    off = np.linalg.norm(p.product(theta) / size[good] - unit[good], axis=1)
-    good[good] = off <= EXACT * np.linalg.norm(unit[good], axis=1)
-    return out, good
 
 
 def one_invariants(net, invariants):

@@ -13,7 +13,9 @@ single roots are not (Z. Zeng, Computing multiple roots of inexact polynomials, 
 from functools import reduce
 
 import numpy as np
+import scipy
 
+from .polynomials import convolution_matrix
 from .tolerances import OUTER_COEFFICIENT, RANK, ROUGH, WIDEST
 
 
@@ -42,7 +44,7 @@ def real_factors(p, merge):
     free, clusters = list(range(len(roots))), []
     tau = WIDEST
     while len(free) > 1 and tau > 1e-12 and (nearest <= tau).any():
-        near = [members for members in _linked(free, distance, tau) if len(members) > 1]
+        near = _linked(free, distance, tau)
         # All of them first: one alone is ill conditioned while another is still split.
         for group in (near, *([members] for members in near)):
             family = {i for members in group for i in (*members, *_mirror(roots, members))}
@@ -80,18 +82,11 @@ def _mirror(roots, members):
 
 
 def _linked(free, distance, tau):
-    """Single-linkage clusters of the indices `free` at distance tau."""
-    left, out = set(free), []
-    while left:
-        cluster, front = [], [left.pop()]
-        while front:
-            i = front.pop()
-            cluster.append(i)
-            near = [j for j in left if distance[i, j] <= tau]
-            left.difference_update(near)
-            front.extend(near)
-        out.append(sorted(cluster))
-    return out
+    """Single-linkage clusters of two and more of the indices `free` at distance tau."""
+    near = distance[np.ix_(free, free)] <= tau
+    count, label = scipy.sparse.csgraph.connected_components(near)
+    clusters = [np.array(free)[label == c].tolist() for c in range(count)]
+    return [members for members in clusters if len(members) > 1]
 
 
 def _factors(roots, clusters):
@@ -139,16 +134,11 @@ def _refined(p, factors, steps=6):
         blocks = []
         for j, (f, m) in enumerate(factors):
             rest = _product([*factors[:j], (f, m - 1), *factors[j + 1 :]])
-            block = np.zeros((len(p), len(f)))
-            for i in range(len(f)):
-                block[i : i + len(rest), i] = c * m * rest
-            blocks.append(block)
+            blocks.append(convolution_matrix(c * m * rest, f.shape))
         step = np.linalg.lstsq(np.concatenate(blocks, axis=1), p - c * q, rcond=RANK)[0]
-        trial, start = [], 0
-        for f, m in factors:
-            moved = f + step[start : start + len(f)]
-            start += len(f)
-            trial.append((moved / np.linalg.norm(moved), m))
+        moves = np.split(step, np.cumsum([len(f) for f, _ in factors]))
+        moved = [(f + move, m) for (f, m), move in zip(factors, moves)]
+        trial = [(f / np.linalg.norm(f), m) for f, m in moved]
         new = _distance_to(p, trial)
         if not new < best:
             break

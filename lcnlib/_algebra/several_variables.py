@@ -11,8 +11,12 @@ tell which form belongs to which factor, and f_i solves the linear system f d_a 
 After W. Ruppert (1986) and S. Gao (2003).
 """
 
+from functools import reduce
+from itertools import combinations, pairwise
+
 import numpy as np
 import scipy
+from numpy.polynomial.polynomial import polyder
 
 from .polynomials import check_size, convolution_matrix, multiply
 from .polyphase import common_factor
@@ -29,26 +33,15 @@ def factor_candidates(p, tol):
     Exact arithmetic has one answer; rounding near a reducible or repeated one leaves several.
     In one variable: `real_factors`.
     """
-    axes = [a for a, n in enumerate(p.shape) if n > 1]
-    if not axes:
-        return [[]]
-    if len(axes) == 1:
-        shape = [1] * p.ndim
-        shape[axes[0]] = -1
-        return [[(f.reshape(shape), m) for f, m in real_factors(p.reshape(-1), tol)]]
+    short = tuple(a for a, n in enumerate(p.shape) if n == 1)
+    if short:
+        return [[(np.expand_dims(f, short), m) for f, m in factors]
+                for factors in factor_candidates(p.squeeze(), tol)]
+    if p.ndim < 2:
+        return [real_factors(p, tol)] if p.ndim else [[]]
     p, monomials = _strip(p / np.linalg.norm(p))
-    axes = [a for a, n in enumerate(p.shape) if n > 1]
-    if len(axes) < 2:
-        return [monomials + c for c in factor_candidates(p, tol)]
-    core = p.reshape([p.shape[a] for a in axes])
-    out = []
-    for factors in _squarefree_part_first(core, tol):
-        found = [
-            (f.reshape([f.shape[axes.index(a)] if a in axes else 1 for a in range(p.ndim)]), m)
-            for f, m in factors
-        ]
-        out.append(monomials + found)
-    return out
+    further = factor_candidates if 1 in p.shape else _squarefree_part_first
+    return [monomials + factors for factors in further(p, tol)]
 
 
 def _strip(p):
@@ -67,20 +60,12 @@ def _strip(p):
     return p, factors
 
 
-def _derivative(p, axis):
-    """Partial _derivative; the shape shrinks by one along `axis`."""
-    n = np.arange(1, p.shape[axis])
-    shape = [1] * p.ndim
-    shape[axis] = -1
-    return np.take(p, n, axis=axis) * n.reshape(shape)
-
-
 def _squarefree_part_first(p, tol):
     """f_red = p / gcd(p, dp) has the same factors once each; multiplicities from the gcd."""
     if _clearly_squarefree(p):
         yield from ([(f, 1) for f in factors] for factors in _split_squarefree(p, tol))
         return
-    parts = [p] + [_derivative(p, a) for a in range(p.ndim)]
+    parts = [p] + [polyder(p, axis=a) for a in range(p.ndim)]
     for cofactors, repeated, e in common_factor(parts, [q.shape for q in parts], tol):
         squarefree = cofactors[0]
         for factors in _split_squarefree(squarefree, tol):
@@ -150,36 +135,35 @@ def _split_squarefree(f, tol):
 def _ruppert(f):
     """Pivoted R factor of the closedness system of sum (g_a / f) dx_a, and the shapes of g_a.
 
-    The equation of axes a < b at the monomial x^gamma of f d_b g_a - g_a d_b f - (a <-> b): the
-    monomial x^alpha of g_a and f_beta x^beta meet in (alpha_b - beta_b) f_beta.
+    The equation of axes a < b is f d_b g_a - g_a d_b f = f d_a g_b - g_b d_a f.
     """
     d = f.ndim
     n = np.array(f.shape)
     shapes = [tuple(n - (np.arange(d) == a)) for a in range(d)]
     starts = np.concatenate([[0], np.cumsum([np.prod(s) for s in shapes])])
     check_size(d * (d - 1) // 2 * np.prod(2 * n) * starts[-1])
-    beta = np.indices(f.shape).reshape(d, -1)
-    values = f.reshape(-1)
+    parts = [slice(*ends) for ends in pairwise(starts)]
+    slopes = [polyder(f, axis=a) for a in range(d)]
     blocks = []
-    for a in range(d):
-        for b in range(a + 1, d):
-            rows = tuple(2 * n - 1 - (np.arange(d) == a) - (np.arange(d) == b))
-            block = np.zeros((int(np.prod(rows)), starts[-1]))
-            for own, other, sign in ((a, b, 1.0), (b, a, -1.0)):
-                alpha = np.indices(shapes[own]).reshape(d, -1)
-                gamma = alpha[:, None, :] + beta[:, :, None]
-                gamma[other] -= 1
-                factor = sign * (alpha[other][None, :] - beta[other][:, None])
-                entry = factor * values[:, None]
-                i, j = np.nonzero((factor != 0) & (gamma >= 0).all(axis=0))
-                row = np.ravel_multi_index(tuple(g[i, j] for g in gamma), rows)
-                np.add.at(block, (row, starts[own] + j), entry[i, j])
-            blocks.append(block)
+    for a, b in combinations(range(d), 2):
+        own = _equation(f, slopes[b], shapes[a], b)
+        block = np.zeros((len(own), starts[-1]))
+        block[:, parts[a]], block[:, parts[b]] = own, -_equation(f, slopes[a], shapes[b], a)
+        blocks.append(block)
     # Pivoting reveals the rank, and the null space then costs one triangular solve.  It is slow
     # on tall matrices: a plain factorisation makes the matrix square first.
     r = np.linalg.qr(np.concatenate(blocks), mode="r")
     r, pivots = scipy.linalg.qr(r, mode="r", pivoting=True, check_finite=False)
     return r, pivots, shapes
+
+
+def _equation(f, g, shape, axis):
+    """The matrix of q -> f dq/dx_axis - g q for q of this shape."""
+    out = -convolution_matrix(g, shape)
+    if shape[axis] > 1:
+        slope = polyder(np.eye(out.shape[1]).reshape(*shape, -1), axis=axis)
+        out += convolution_matrix(f, slope.shape[:-1]) @ slope.reshape(-1, out.shape[1])
+    return out
 
 
 def _null_vectors(r, pivots, nullity):
@@ -223,11 +207,8 @@ def _from_forms(f, null, shapes):
         shape = tuple(degrees[i] + 1 if i == j else 2 * degrees[i] + 1)
         g = [sum(w * form[a] for w, form in zip(weight, forms)) for a in range(f.ndim)]
         out.append(_integrate(f, g, shape))
-    product = out[0]
-    for q in out[1:]:
-        product = multiply(product, q)
-    product = product / np.linalg.norm(product)
-    return out if abs(np.vdot(product, f)) > 0.99 else None
+    product = reduce(multiply, out)
+    return out if abs(np.vdot(product, f)) > 0.99 * np.linalg.norm(product) else None
 
 
 def _random_point(rng, n):
@@ -263,26 +244,11 @@ def _restrict(p, axes, at):
 
 def _scaled_values(p, x):
     """p(x) / max(1, |x|)^deg p, without overflow."""
-    x = np.asarray(x, dtype=complex)
-    large = np.abs(x) > 1
-    inside = np.polyval(p[::-1], np.where(large, 0, x))
-    safe = np.where(large, x, 1)
-    outside = np.polyval(p, 1 / safe) * (safe / np.abs(safe)) ** (len(p) - 1)
-    return np.where(large, outside, inside)
+    size, k = np.maximum(1, np.abs(x))[:, None], np.arange(len(p))
+    return ((x[:, None] / size) ** k * (1 / size) ** k[::-1]) @ p
 
 
 def _integrate(f, g, shape):
     """q of the given shape with f d_a q = g_a q on every axis: the factor behind a closed form."""
-    blocks = []
-    size = int(np.prod(shape))
-    for a in range(f.ndim):
-        product = -convolution_matrix(g[a], shape)
-        if shape[a] > 1:
-            columns = np.arange(size).reshape(shape)
-            lower = tuple(n - (i == a) for i, n in enumerate(shape))
-            times_f = convolution_matrix(f, lower)
-            source = np.take(columns, np.arange(1, shape[a]), axis=a).reshape(-1)
-            weight = np.indices(shape)[a].reshape(-1)[source]
-            product[:, source] += times_f * weight
-        blocks.append(product)
+    blocks = [_equation(f, g[a], shape, a) for a in range(f.ndim)]
     return np.linalg.svd(np.concatenate(blocks), full_matrices=False)[2][-1].reshape(shape)

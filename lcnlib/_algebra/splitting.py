@@ -16,11 +16,8 @@ import numpy as np
 from ..network import LCN
 from .newton import directions, polish
 from .polynomials import TooLargeError, multiply, upsample
-from .polyphase import split_first, split_first_of_many
+from .polyphase import split_first
 from .several_variables import factor_candidates
-
-# Gauss-Newton on the two sides of a splitting, up to this many entries of the Jacobian.
-POLISH_LIMIT = 1 << 18
 
 
 class TooManyFactorizationsError(TooLargeError):
@@ -44,63 +41,22 @@ def split(v, layers, tol, limit):
     -------
     list of lists of ndarrays
     """
-    v, busy = _on_its_grid(v, layers)
-    v = v / (np.linalg.norm(v) or 1.0)
+    # v is taken on the grid on which the layers live that are no scalars; the residual finds out
+    # when it has more.
+    steps = [[s if n > 1 else 0 for n, s in zip(*layer)] for layer in layers]
+    busy = [i for i, s in enumerate(steps) if any(s)]
+    grid = [gcd(*(steps[i][a] for i in busy)) or 1 for a in range(v.ndim)]
+    v = v[tuple(slice(None, None, g) for g in grid)]
     if not v.any():
         return []
+    own = [(layers[i][0], tuple(s // g for s, g in zip(steps[i], grid))) for i in busy]
     out = []
-    for answer in _split_busy(v, list(busy.values()), tol, limit):
+    for answer in _split_busy(v / np.linalg.norm(v), own, tol, limit):
         filters = [np.ones(shape) for shape, _ in layers]
         for i, w in zip(busy, answer):
             filters[i] = w
         out.append(filters)
     return out
-
-
-def split_many(v, layers, tol):
-    """One factorisation for every row of v (B, *n), and for which rows there is no other (B,).
-
-    Strides alone have to tell the layers apart: else None.
-    """
-    out, sure = [np.ones((len(v), *shape)) for shape, _ in layers], np.ones(len(v), bool)
-    v, busy = _on_its_grid(v, layers)
-    if len(busy) == 1:
-        out[next(iter(busy))] = v
-    if len(busy) < 2:
-        return out, sure
-    sides = _sides(v.shape[1:], list(busy.values()))
-    if sides is None:
-        return None
-    first, second, a, b, shape, s = sides
-    u, g, sure = split_first_of_many(v, shape, s, tol)
-    places = list(busy)
-    for side, part, some in ((first, u, a), (second, g, b)):
-        found = split_many(part, some, tol)
-        if found is None:
-            return None
-        for i, w in zip(side, found[0]):
-            out[places[i]] = w
-        sure = sure & found[1]
-    return out, sure
-
-
-def _on_its_grid(v, layers):
-    """v on the grid on which it lives, and {number: layer} of the layers that are no scalars.
-
-    The residual finds out when v does not live there.
-    """
-    steps = [_effective(layer) for layer in layers]
-    busy = [i for i, s in enumerate(steps) if any(s)]
-    axes = range(len(layers[0][0]))
-    grid = [gcd(*(steps[i][a] for i in busy)) or 1 for a in axes] if busy else []
-    v = v[(..., *(slice(None, None, g) for g in grid))]
-    return v, {i: (layers[i][0], tuple(s // g for s, g in zip(steps[i], grid))) for i in busy}
-
-
-def _effective(layer):
-    """Cumulative strides with zero on the axes where the filter has length one."""
-    shape, strides = layer
-    return tuple(s if n > 1 else 0 for n, s in zip(shape, strides))
 
 
 def _split_busy(v, layers, tol, limit):
@@ -117,10 +73,8 @@ def _split_busy(v, layers, tol, limit):
     for u, g, e in split_first(v, shape, s, tol):
         if any(e):
             h_layer = (tuple(n + 1 for n in e), (1,) * v.ndim)
-            pairs = []
-            for h, *rest in split(g, [h_layer, *b], tol, limit):
-                p = multiply(u, upsample(h, s))
-                pairs.append((p, [rest]))
+            pairs = [(multiply(u, upsample(h, s)), [rest])
+                     for h, *rest in split(g, [h_layer, *b], tol, limit)]
         else:
             if delicate:
                 u, g = _refine(v, u, g, s)
@@ -158,8 +112,6 @@ def _sides(size, layers):
 
 def _refine(v, u, g, s):
     """Polish the two sides against v, so that multiple roots stay recognisable."""
-    if v.size * (u.size + g.size) > POLISH_LIMIT:
-        return u, g
     net = LCN((u.shape, g.shape), (s, 1))
     return polish(directions(net, v, [u, g])).filters
 
