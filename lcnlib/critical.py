@@ -188,7 +188,7 @@ def critical_points(net, loss):
         raise InputError(
             f"net: expected an ED degree of at most {MAX_PATHS}, got {degree}; use smaller filters"
         )
-    a, b, scale = _normalised(net, loss)
+    quadric, scale = _normalised(net, loss)
     base, start = _start(net)
     if len(start) != degree:
         raise LCNError(
@@ -196,9 +196,9 @@ def critical_points(net, loss):
             "were expected; the architecture is too ill-conditioned for this method"
         )
     system = CriticalSystem(net)
-    a, b = a[np.ix_(system.reached, system.reached)], b[system.reached]
+    quadric = quadric[np.ix_(system.reached, [*system.reached, -1])]
     for care in (1.0, 5.0, 25.0):
-        w, arrived = track(system, start, base, (a, b), care)
+        w, arrived = track(system, start, base, quadric, care)
         v = system.mu(w)
         keep = np.flatnonzero(arrived)[distinct(v[arrived])]
         far = int((np.linalg.norm(v[~arrived], axis=1) > FAR).sum())
@@ -206,12 +206,12 @@ def critical_points(net, loss):
             break  # no two paths have merged or got stuck
     w = w[keep]
     for _ in range(3):
-        w = w + system.step(w, a, b)
-    return _record(net, system, w, a, b, loss, scale, degree, far)
+        w = w + system.step(w, quadric)
+    return _record(net, system, w, quadric, loss, scale, degree, far)
 
 
 def _normalised(net, loss):
-    """A and b = A v* with |A| = |v*| = 1, and the scale of the filters."""
+    """(A, -A v*) with |A| = |v*| = 1, and the scale of the filters."""
     try:
         target, weight = loss.target, loss.weight
     except AttributeError:
@@ -234,72 +234,52 @@ def _normalised(net, loss):
             f"{eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}; its critical points need not be "
             "isolated: use more data, or add a small multiple of the identity"
         )
-    a = (a / eigenvalues[-1]).astype(complex)
-    return a, a @ target.reshape(-1) / size, size ** (1 / net.depth)
+    a = a / eigenvalues[-1]
+    quadric = np.column_stack([a, -a @ target.reshape(-1) / size]).astype(complex)
+    return quadric, size ** (1 / net.depth)
 
 
-def _record(net, system, w, a, b, loss, scale, degree, far):
+def _record(net, system, w, quadric, loss, scale, degree, far):
     v = system.mu(w)
     real = np.linalg.norm(v.imag, axis=1) <= REAL * np.linalg.norm(v, axis=1)
-    for i in np.flatnonzero(real):
-        x = _real_filters(system, w[i], v[i])
-        # A real v that only complex filters produce is no point of M.
-        error = np.linalg.norm(system.mu(x[None])[0] - v[i])
-        real[i] = error <= REAL_PRODUCT * np.linalg.norm(v[i])
-        w[i] = x if real[i] else w[i]
+    turned = _real_filters(system, w, v)
+    error = np.linalg.norm(system.mu(turned) - v, axis=1)
+    real &= error <= REAL_PRODUCT * np.linalg.norm(v, axis=1)
+    w[real] = turned[real]
     for _ in range(2):
-        w[real] = (w[real] + system.step(w[real], a, b)).real
+        w[real] = (w[real] + system.step(w[real], quadric)).real
     w = system.balance(w)
-    step = np.linalg.norm(system.step(w, a, b), axis=1) / np.linalg.norm(w, axis=1)
+    step = np.linalg.norm(system.step(w, quadric), axis=1) / np.linalg.norm(w, axis=1)
     v = np.zeros((len(w), loss.target.size), complex)
     v[:, system.reached] = system.mu(w) * scale**net.depth
     v[real] = v[real].real
     rest = v - loss.target.reshape(-1)
-    v = v.reshape(len(w), *net.end_to_end_shape)
     weight = np.eye(loss.target.size) if loss.weight is None else loss.weight
     values = 0.5 * np.einsum("ni,ij,nj->n", rest, weight, rest)
-    index = np.array([_index(system, x, a, b) if r else -1 for x, r in zip(w, real)], dtype=int)
-    units = np.concatenate([x / np.linalg.norm(x, axis=1)[:, None] for x in system.split(w)], 1)
-    s = np.linalg.svd(system.jacobian(units), compute_uv=False)
+    index = np.full(len(w), -1)
+    jac = system.jacobian(w)
+    # The scaling directions have positive eigenvalues of their own.
+    hessians = system.derivative(w[real], quadric, jac[real]).real
+    index[real] = (np.linalg.eigvalsh(hessians) < 0).sum(axis=1)
+    s = np.linalg.svd(jac, compute_uv=False)
     # Conjugate pairs tie but for rounding.
     level = np.round(values / max(np.abs(values).max(initial=0), np.finfo(float).tiny), 9)
     order = np.lexsort((values.imag, abs(level.imag), level.real, ~real))
-    filters = [
-        (x * scale).reshape(len(w), *k)[order] for x, k in zip(system.split(w), net.filter_shapes)
-    ]
+    w, v = w[order] * scale, v[order].reshape(len(w), *net.end_to_end_shape)
+    filters = [w[:, part].reshape(-1, *k) for part, k in zip(system.parts, net.filter_shapes)]
+    smoothness = s[:, net.dimension - 1] / s[:, 0]
     return CriticalPoints(
-        end_to_end=v[order],
-        filters=filters,
-        real=real[order],
-        loss=values[order],
-        index=index[order],
-        residual=step[order],
-        smoothness=(s[:, net.dimension - 1] / s[:, 0])[order],
-        ed_degree=degree,
-        at_infinity=far,
-        degenerate=degree - far - len(w),
-    )
+        v, filters, real[order], values[order], index[order], step[order], smoothness[order],
+        ed_degree=degree, at_infinity=far, degenerate=degree - far - len(w))
 
 
 def _real_filters(system, w, v):
     """Real filters of a real v: the factorisation of a smooth point is unique up to scalars."""
-    xs = []
-    for x in system.split(w):
-        top = x[np.abs(x).argmax()]
-        xs.append((x * (abs(top) / top)).real)
-    new = np.concatenate(xs)
-    product = system.mu(new[None])[0]
-    if (product @ v).real < 0:
-        new[system.parts[0]] *= -1
-    return new
-
-
-def _index(system, w, a, b):
-    """Negative eigenvalues of the Hessian at right angles to the scaling directions."""
-    n = system.n
-    m = system.bordered(w[None], a, b)[1][0].real
-    if system.depth > 1:
-        q = np.linalg.svd(m[:n, n:])[0][:, system.depth - 1 :]
-    else:
-        q = np.eye(n)
-    return int((np.linalg.eigvalsh(q.T @ m[:n, :n] @ q) < 0).sum())
+    out = np.empty(w.shape)
+    for part in system.parts:
+        x = w[:, part]
+        top = np.take_along_axis(x, np.abs(x).argmax(axis=1)[:, None], axis=1)
+        out[:, part] = (x * (np.abs(top) / top)).real
+    product = system.mu(out)
+    out[((product * v).sum(axis=1)).real < 0, system.parts[0]] *= -1
+    return out

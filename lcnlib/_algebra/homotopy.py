@@ -2,17 +2,18 @@
 
 Unknown are the filters W = (w_1 ... w_H) over the complex numbers, up to scalars with product
 one.  For a loss with gradient A v - b the equations are F(W) = dmu^T (A mu(W) - b) = 0.  Their
-derivative M is a complex symmetric matrix; at an isolated critical point its kernel is the
-space Z of scaling directions, so that the bordered matrix [[M, conj Z], [Z^*, 0]] is
-invertible and every step moves at right angles to Z.
+derivative M is a complex symmetric matrix; at an isolated critical point its kernel is the space
+Z of scaling directions.  So M + conj(Z) Z^* is invertible, and every step moves at right angles
+to Z: multiplied by Z^T, which F and M do not survive, the equation of a step says so.
 """
 
 from functools import reduce
-from math import prod
+from itertools import count, pairwise
 
 import numpy as np
 
 from .._core.plan import cofactor_values, pair_values, plan
+from .._core.points import places
 from .newton import distinct
 
 # A corrector may move a point by this fraction of its size at first ...
@@ -31,103 +32,67 @@ class CriticalSystem:
     """F and its derivatives at N parameter points at once.
 
     W has shape (N, n_parameters).  Below, v means its k entries `reached`, those that can be other
-    than zero: A has shape (N, k, k) or (k, k), b (N, k) or (k,).
+    than zero, and a loss is the matrix (A, -b), of shape (N, k, k + 1) or (k, k + 1).
     """
 
     def __init__(self, net):
         p = plan(net)
-        self.depth, self.n, self.parts = net.depth, net.n_parameters, p.parts
-        # Only those entries of v count that can be other than zero.
-        self.reached = np.arange(prod(p.shape)) if p.support is None else np.flatnonzero(p.support)
+        self.n, self.parts, self.sizes = net.n_parameters, p.parts, p.sizes
+        rows = [np.ravel_multi_index(tuple(e), p.shape) for e in places(net)]
+        self.reached = np.unique(reduce(np.add.outer, rows))
         self.k = len(self.reached)
-        # Values at all roots of unity of a grid; row m of `powers` has those of x^m.
-        exponents, shape = _without_gaps(net)
-        n = prod(shape)
-        powers = np.fft.fftn(np.eye(n).reshape(n, *shape), axes=range(1, net.ndim + 1))
-        powers = powers.reshape(n, n)
-        rows = [np.ravel_multi_index(tuple(e), shape) for e in exponents]
-        self.evaluation = [powers[row] for row in rows]
-        self.interpolation = powers.conj()[:, np.unique(reduce(np.add.outer, rows))] / n
-
-    def split(self, w):
-        return [w[..., part] for part in self.parts]
+        # Values at the n-th roots of unity, n the least that tells the entries of v apart.
+        n = next(n for n in count(self.k) if len(np.unique(self.reached % n)) == self.k)
+        powers = np.fft.fft(np.eye(n))
+        self.evaluation = [powers[row % n] for row in rows]
+        self.interpolation = powers.conj()[:, self.reached % n] / n
 
     def values(self, w):
         """Values of the layers, shape (H, N, points)."""
-        return np.stack([x @ e for x, e in zip(self.split(w), self.evaluation)])
+        return np.stack([w[:, part] @ e for part, e in zip(self.parts, self.evaluation)])
 
     def mu(self, w):
         """End-to-end filters, shape (N, k)."""
         return self.values(w).prod(axis=0) @ self.interpolation
 
     def jacobian(self, w):
-        """dmu, shape (N, k, n_parameters)."""
+        """The transpose of dmu, shape (N, n_parameters, k)."""
         rows = [c[:, None] * e for c, e in zip(cofactor_values(self.values(w)), self.evaluation)]
-        return (np.concatenate(rows, axis=1) @ self.interpolation).swapaxes(1, 2)
+        return np.concatenate(rows, axis=1) @ self.interpolation
 
-    def hessian_term(self, w, g):
-        """The derivative of dmu^T g for constant g, shape (N, n_parameters, n_parameters)."""
-        out = np.zeros((len(w), self.n, self.n), complex)
-        g = g @ self.interpolation.T
+    def gradient(self, w, loss):
+        """A v - b, shape (N, k, 1)."""
+        return loss[..., :-1] @ self.mu(w)[:, :, None] + loss[..., -1:]
+
+    def derivative(self, w, loss, jac):
+        """M + conj(Z) Z^*, shape (N, n_parameters, n_parameters)."""
+        out = jac @ loss[..., :-1] @ jac.mT
+        g = self.gradient(w, loss)[..., 0] @ self.interpolation.T
         for (i, j), rest in pair_values(self.values(w)):
             block = (rest * g)[:, None] * self.evaluation[i] @ self.evaluation[j].T
-            out[:, self.parts[i], self.parts[j]] = block
-            out[:, self.parts[j], self.parts[i]] = block.swapaxes(1, 2)
+            out[:, self.parts[i], self.parts[j]] += block
+            out[:, self.parts[j], self.parts[i]] += block.mT
+        for a, b in pairwise(self.parts):
+            z = np.zeros((*w.shape, 1), complex)
+            z[:, a, 0], z[:, b, 0] = w[:, a].conj(), -w[:, b].conj()
+            out += z * z.mT
         return out
 
-    def bordered(self, w, a, b):
-        """F, (N, n), the bordered derivative, (N, n + H - 1, n + H - 1), and dmu."""
+    def step(self, w, loss, rate=None):
+        """The Newton step at W; with `rate`, the velocity while the loss moves by it."""
         jac = self.jacobian(w)
-        g = (a @ self.mu(w)[:, :, None])[:, :, 0] - b
-        f = (g[:, None, :] @ jac)[:, 0]
-        m = jac.swapaxes(1, 2) @ (a @ jac) + self.hessian_term(w, g)
-        n, extra = self.n, self.depth - 1
-        out = np.zeros((len(w), n + extra, n + extra), complex)
-        out[:, :n, :n] = m
-        for i in range(extra):
-            for part, sign in ((self.parts[i], 1), (self.parts[i + 1], -1)):
-                out[:, part, n + i] = sign * w[:, part].conj()
-                out[:, n + i, part] = sign * w[:, part].conj()
-        return f, out, jac
-
-    def step(self, w, a, b):
-        """The Newton step at W."""
-        f, m, _ = self.bordered(w, a, b)
-        return self.solve(m, -f)
-
-    def solve(self, m, right):
-        right = np.concatenate([right, np.zeros((len(right), self.depth - 1))], axis=1)
+        m = self.derivative(w, loss, jac)
+        right = -jac @ self.gradient(w, loss if rate is None else rate)
         try:
-            return np.linalg.solve(m, right[:, :, None])[:, : self.n, 0]
+            return np.linalg.solve(m, right)[..., 0]
         except np.linalg.LinAlgError:  # one of the matrices is singular: give that one up
-            return (np.linalg.pinv(np.nan_to_num(m)) @ right[:, :, None])[:, : self.n, 0]
+            return (np.linalg.pinv(np.nan_to_num(m)) @ right)[..., 0]
 
     def balance(self, w):
         """The same end-to-end filters with all norms of one point equal."""
-        xs = self.split(w)
-        norms = np.stack([np.linalg.norm(x, axis=1) for x in xs], axis=1)
-        mean = np.exp(np.log(norms).mean(axis=1))
-        return np.concatenate([x * (mean / norms[:, i])[:, None] for i, x in enumerate(xs)], axis=1)
-
-
-def _without_gaps(net):
-    """Exponents of the layers' entries, (D, |k_i|) each, and the shape of the product.
-
-    Where a stride is larger than the product of the layers before, products meet as they do when
-    it is as large; a grid with fewer points then does.
-    """
-    strides, shape = [], []
-    for axis in range(net.ndim):
-        size, base, unit, column = 1, 1, 1, []
-        for k, s in zip(net.filter_shapes, net.cumulative_strides):
-            if s[axis] // base * unit > size:
-                base, unit = s[axis], size
-            column.append(s[axis] // base * unit)
-            size += (k[axis] - 1) * column[-1]
-        strides.append(column)
-        shape.append(size)
-    return [np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
-            for k, s in zip(net.filter_shapes, zip(*strides))], tuple(shape)
+        norms = np.stack([np.linalg.norm(w[:, part], axis=1) for part in self.parts], axis=1)
+        mean = np.exp(np.log(norms).mean(axis=1, keepdims=True))
+        return w * np.repeat(mean / norms, self.sizes, axis=1)
 
 
 def track(system, w, start, stop, care=1.0):
@@ -137,7 +102,7 @@ def track(system, w, start, stop, care=1.0):
     ----------
     system : CriticalSystem
     w : ndarray, shape (N, n_parameters), complex
-    start, stop : pairs (A, b), one for all or one for each path
+    start, stop : losses, one for all or one for each path
     care : float
         Divides the largest step and the largest correction.
 
@@ -147,26 +112,19 @@ def track(system, w, start, stop, care=1.0):
     arrived : ndarray of bool, shape (N,)
         False where the path ran off to infinity or into a degenerate point.
     """
-    w, count = system.balance(w), len(w)
-    shapes = (count, system.k, system.k), (count, system.k)
-    a0, b0 = (np.broadcast_to(p, n) for p, n in zip(start, shapes))
-    a1, b1 = (np.broadcast_to(p, n) for p, n in zip(stop, shapes))
-    da, db = a1 - a0, b1 - b0
-    tau, h = np.zeros(count), np.full(count, 0.02)
-    arrived, lost = np.zeros(count, bool), np.zeros(count, bool)
+    w = system.balance(w)
+    start, stop = (np.broadcast_to(x, (len(w), *x.shape[-2:])) for x in (start, stop))
+    rate = stop - start
+    tau, h = np.zeros(len(w)), np.full(len(w), 0.02)
+    arrived, lost = np.zeros(len(w), bool), np.zeros(len(w), bool)
 
     def loss(i, t):
-        return a0[i] + t[:, None, None] * da[i], b0[i] + t[:, None] * db[i]
+        return start[i] + t[:, None, None] * rate[i]
 
     def velocity(i, x, t):
-        _, m, jac = system.bordered(x, *loss(i, t))
-        rate = (da[i] @ system.mu(x)[:, :, None])[:, :, 0] - db[i]
-        return system.solve(m, -(rate[:, None, :] @ jac)[:, 0])
+        return system.step(x, loss(i, t), rate[i])
 
-    while True:
-        i = np.flatnonzero(~arrived & ~lost)
-        if not i.size:
-            return w, arrived
+    while (i := np.flatnonzero(~arrived & ~lost)).size:
         x, t, s = w[i], tau[i], np.minimum(h[i], 1 - tau[i])
         col = s[:, None]
         with np.errstate(all="ignore"):
@@ -178,7 +136,7 @@ def track(system, w, start, stop, care=1.0):
             end = t + s
             good = np.ones(len(i), bool)
             for n in range(4):
-                step = system.step(y, *loss(i, end))
+                step = system.step(y, loss(i, end))
                 y = y + step
                 moved = np.linalg.norm(step, axis=1) / np.linalg.norm(y, axis=1)
                 good &= moved < FIRST_CORRECTION / care * 1e-2**n
@@ -192,13 +150,13 @@ def track(system, w, start, stop, care=1.0):
         h[i[~good]] = s[~good] / 3
         size = np.linalg.norm(w[i], axis=1)
         lost[i] = ~arrived[i] & ((h[i] < SMALLEST_STEP) | (size > INFINITE) | (size < 1 / INFINITE))
+    return w, arrived
 
 
-def random_loss(system, rng):
-    """A generic complex pair (A, b)."""
-    k = system.k
+def random_loss(k, rng):
+    """A generic complex loss."""
     a, b = _complex_normal(rng, k, k), _complex_normal(rng, k)
-    return (a + a.T) / (2 * np.sqrt(k)), b / np.sqrt(k)
+    return np.column_stack([(a + a.T) / (2 * np.sqrt(k)), -b / np.sqrt(k)])
 
 
 def _complex_normal(rng, *shape):
@@ -214,23 +172,23 @@ def start_points(net, count, rng, patience=40):
 
     Returns
     -------
-    loss : pair (A, b)
+    loss : ndarray, shape (k, k + 1)
     w : ndarray, shape (N, n_parameters)
         N = `count`, or less when `patience` rounds of loops in a row found nothing new.
     """
     system = CriticalSystem(net)
-    a, _ = random_loss(system, rng)
+    base = random_loss(system.k, rng)
     w = system.balance(_complex_normal(rng, 1, system.n) / np.sqrt(system.n / net.depth))
-    left = np.linalg.svd(system.jacobian(w)[0])[0][:, net.dimension :].conj()
-    base = (a, a @ system.mu(w)[0] - left @ _complex_normal(rng, left.shape[1]))
+    left = np.linalg.svd(system.jacobian(w)[0])[2][net.dimension :].conj().T
+    base[:, -1] = left @ _complex_normal(rng, left.shape[1]) - base[:, :-1] @ system.mu(w)[0]
     idle = 0
     while len(w) < count and idle < patience:
         # Several loops at once while there are few points: a step costs the same.
         many = max(1, BATCH // len(w))
         x, arrived, here = np.tile(w, (many, 1)), True, base
         for last in (False, False, True):
-            stops = [base if last else random_loss(system, rng) for _ in range(many)]
-            stop = tuple(np.repeat(np.stack(p), len(w), axis=0) for p in zip(*stops))
+            stops = [base if last else random_loss(system.k, rng) for _ in range(many)]
+            stop = np.repeat(stops, len(w), axis=0)
             x, good = track(system, x, here, stop)
             arrived, here = arrived & good, stop
         x = x[arrived]
