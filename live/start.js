@@ -92,7 +92,7 @@
       fail("Python has not started, and nothing has come for " + PATIENCE + " seconds. On a slow line it may still come; if it does not:");
     } else if (waiting) show("waiting", "Another chapter is starting Python. This one waits for it, and then starts by itself.");
     else if (step) show("starting", "Python is starting: " + step + ". The chapter then runs by itself.");
-    else if (seconds > 2) show("starting", "Python is starting. The first visit loads about 45 MB.");
+    else if (seconds > 2) show("starting", "Python is starting. The first visit loads about 50 MB.");
   }
 
   // A script of the page itself that does not come.

@@ -158,3 +158,37 @@ def test_the_button_is_there_only_where_the_live_book_is(monkeypatch, built):
         for handler in handlers:
             handler(app, "book/page", "page.html", context, object())
         assert len(context["header_buttons"]) == count
+
+
+def test_packages_come_with_byte_code_and_the_library_with_its_source(live, tmp_path, monkeypatch):
+    """What was compiled is kept by its hash; the lock names what the browser gets."""
+    for name in ("WORK", "PYODIDE"):
+        monkeypatch.setattr(live, name, tmp_path / name)
+    live.PYODIDE.mkdir()
+    asked = []
+
+    def node(*command):
+        _, _, old, new, *names = command
+        asked.extend(names)
+        for name in names:
+            Path(new, name).write_bytes(b"byte code of " + Path(old, name).read_bytes())
+
+    monkeypatch.setattr(live, "run", node)
+    monkeypatch.setattr(live.vendor, "command", lambda program: [program])
+
+    def fill():
+        packages = {}
+        for name in ("numpy", "lcnlib"):
+            path = live.PYODIDE / f"{name}-1.whl"
+            path.write_text(name)
+            packages[name] = {"file_name": path.name, "sha256": live.sha256(path)}
+        live.with_byte_code(packages)
+        return packages
+
+    for _ in range(2):
+        packages = fill()
+        assert (live.PYODIDE / "numpy-1.whl").read_bytes() == b"byte code of numpy"
+        assert (live.PYODIDE / "lcnlib-1.whl").read_bytes() == b"lcnlib"
+        for entry in packages.values():
+            assert entry["sha256"] == live.sha256(live.PYODIDE / entry["file_name"])
+    assert asked == ["numpy-1.whl"]  # once

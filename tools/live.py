@@ -38,6 +38,8 @@ INSIDE = f"{CARRIER}/frontend/pyodide/"  # where the carrier keeps Pyodide
 CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
 # What a chapter may import, and what the kernel needs; their dependencies come along.
 WANT = ["numpy", "scipy", "matplotlib", "micropip", "ipython", "jedi"]
+# Not compiled beforehand: a start needs little of them; `lcn.lift??` is to show its source.
+AS_THEY_ARE = {"fonttools", "jedi", "parso", "pygments", "lcnlib"}
 # Not among Pyodide's packages; the dependencies that the browser needs.
 EXTRA = {"comm": [], "ipywidgets": ["comm", "ipython", "traitlets"]}
 # Inside jupyterlite-pyodide-kernel.
@@ -161,6 +163,32 @@ def sample_wheel(folder):
         for p in sorted(base.rglob("*")) if p.is_file()})
 
 
+def with_byte_code(packages):
+    """Put byte code in the place of the sources in the wheels of PYODIDE.
+
+    To compile them anew at every visit takes the browser half of the time until Python answers.
+    What was compiled once is kept, by the wheel's hash.
+    """
+    kept = WORK / "compiled"
+    wheels = {entry["sha256"]: PYODIDE / entry["file_name"] for name, entry in packages.items()
+              if name not in AS_THEY_ARE}
+    todo = {key: path for key, path in wheels.items() if not (kept / key / path.name).exists()}
+    if todo:
+        fresh = WORK / "fresh"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        run(*vendor.command("node"), LIVE / "compile.mjs", PYODIDE, fresh,
+            *(path.name for path in todo.values()))
+        for key, path in todo.items():
+            shutil.rmtree(kept / key, ignore_errors=True)
+            (kept / key).mkdir(parents=True)
+            (fresh / path.name).rename(kept / key / path.name)
+    for key, path in wheels.items():
+        shutil.copy(kept / key / path.name, path)
+    for entry in packages.values():
+        entry["sha256"] = sha256(PYODIDE / entry["file_name"])
+
+
 def closure(packages, wanted):
     """The names of `wanted` and of everything they depend on."""
     need, todo = set(), [norm(name) for name in wanted]
@@ -215,7 +243,10 @@ def pyodide():
     add(library_wheel(PYODIDE), ["numpy", "scipy", "matplotlib", "ipywidgets"])
     add(sample_wheel(PYODIDE))
     packages["matplotlib"]["depends"].append("matplotlib-sample-data")
-    (PYODIDE / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": packages}))
+    names = PYODIDE / "pyodide-lock.json"
+    names.write_text(json.dumps(lock | {"packages": {}}))  # for the Python that compiles
+    with_byte_code(packages)
+    names.write_text(json.dumps(lock | {"packages": packages}))
     return PYODIDE
 
 
