@@ -82,16 +82,17 @@ def test_relaxed_kernel(sizes, level, scale):
     np.testing.assert_allclose(got, k, rtol=0, atol=1e-12 * np.abs(k).max())
 
 
-def test_relaxed_kernel_of_a_small_rank():
+@pytest.mark.parametrize("level", [0.5, 2.0])
+def test_relaxed_kernel_of_a_small_rank(level):
     # W of rank one, width two = outputs: level stays on the rest of the output space.
     first = np.array([[1.0, 0, 0], [0, 0, 0]])
-    second = np.diag([np.sqrt(3.0), np.sqrt(2.0)])
-    assert np.allclose(fc.invariants([first, second])[0], 2 * np.eye(2))
-    np.testing.assert_allclose(fc.relaxed_ntk(second @ first, 2.0, 2), fc.ntk([first, second]),
+    second = np.diag([np.sqrt(1 + level), np.sqrt(level)])
+    assert np.allclose(fc.invariants([first, second])[0], level * np.eye(2))
+    np.testing.assert_allclose(fc.relaxed_ntk(second @ first, level, 2), fc.ntk([first, second]),
                                atol=1e-12)
     tall = np.concatenate([second, [[0.0, 0.0]]])
     with pytest.raises(lcn.SingularPointError, match="rank 2"):
-        fc.relaxed_ntk(tall @ first, 2.0, 2)
+        fc.relaxed_ntk(tall @ first, level, 2)
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])

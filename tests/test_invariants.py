@@ -111,11 +111,14 @@ def test_the_positive_solution_in_closed_form_for_two_layers():
 
 def test_scaling_errors():
     net = LCN((2, 2), 2)
-    with pytest.raises(lcn.ZeroFilterError, match=r"filters\[1\].*non-zero"):
+    with pytest.raises(lcn.ZeroFilterError, match=r"filters\[1\].*non-zero.*got zero;"):
         lcn.rescale(net, [[1, 2], [0, 0]], [0])
     stack = [np.ones((3, 2)), np.array([[1.0, 0], [0, 0], [1, 1]])]
     with pytest.raises(lcn.ZeroFilterError, match=r"batch index \(1,\)"):
         lcn.rescale(net, stack, [0])
+    stacks = [np.stack([np.ones_like(w), w]) for w in stack]
+    with pytest.raises(lcn.ZeroFilterError, match=r"filters\[1\].*batch index \(1, 1\)"):
+        lcn.rescale(net, stacks, [0])
     with pytest.raises(lcn.InputError, match=r"invariants: expected shape \(\.\.\., 1\)"):
         lcn.rescale(net, [[1, 2], [1, 0]], [0, 1])
     with pytest.raises(lcn.InputError, match="broadcast"):

@@ -233,6 +233,10 @@ def test_bad_input():
     v = lcnlib.end_to_end(net, w)
     with pytest.raises(errors.NotTangentError, match="normal part"):
         inner(net, w, v, v + 1e-3 * np.eye(5)[2])
+    tangent = lcnlib.tangent_basis(net, w)
+    normal = np.linalg.svd(tangent.reshape(-1, 5))[2][-1]
+    with pytest.raises(errors.NotTangentError, match=r"normal part is 6\.0e-01 of its length"):
+        inner(net, w, v, 1.6 * v / np.linalg.norm(v) + 1.2 * normal)
     for rtol in (2, 0, np.nan, None):
         with pytest.raises(errors.InputError, match="rtol"):
             inner(net, w, v, v, rtol=rtol)

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+import lcnlib
 from lcnlib import LCN, ArchitectureError, InputError, random_filters
 
 
@@ -43,6 +44,15 @@ def test_frozen_and_picklable():
         net.strides = 1
     assert pickle.loads(pickle.dumps(net)) == net
     assert eval(repr(net)) == net
+
+
+def test_results_cannot_be_changed():
+    """What a function has found stays as it is."""
+    names = [getattr(lcnlib, name) for name in lcnlib.__all__]
+    names += [getattr(part, name) for part in (lcnlib.fully_connected, lcnlib.shallow_relu)
+              for name in part.__all__]
+    results = [x for x in names if dataclasses.is_dataclass(x)]
+    assert len(results) > 5 and all(x.__dataclass_params__.frozen for x in results)
 
 
 @pytest.mark.parametrize(

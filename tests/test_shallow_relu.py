@@ -105,6 +105,7 @@ def test_a_flow_that_slides_along_a_kink_is_refused():
     (lambda: relu.recover(lambda x: np.ones(3)), "f: expected values"),
     (lambda: relu.gradient_flow(([1.0], [[1.0]]), [[1.0]], [1.0, 2.0], [0, 1]), "y: expected"),
     (lambda: relu.gradient_flow(([1.0], [[1.0]]), [[1.0]], [1.0], [1, 0]), "increasing"),
+    (lambda: relu.gradient_flow(([1.0], [[1.0]]), [[1.0]], [1.0], [0, 1, 1]), "increasing"),
 ])
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
