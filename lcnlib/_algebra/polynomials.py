@@ -47,6 +47,12 @@ def convolution_matrix(p, shape):
     return out
 
 
+def scaled_values(p, x):
+    """p(x) / max(1, |x|)^deg p, without overflow, for p in one variable."""
+    size, k = np.maximum(1, np.abs(x))[..., None], np.arange(len(p))
+    return ((x[..., None] / size) ** k * (1 / size) ** k[::-1]) @ p
+
+
 def divide(parts, cofactors, shape):
     """The common factor g of the given shape with parts[c] = cofactors[c] g, least squares.
 

@@ -52,21 +52,21 @@ def common_factor(parts, sizes, tol):
         left, s, right = np.linalg.svd([p.reshape(-1) for p in parts], full_matrices=False)
         scalars = [np.full(q, x) for q, x in zip(sizes, left[:, 0])]
         return [(scalars, (s[0] * right[0]).reshape(m), (0,) * len(m))]
-    r, columns = _syzygies(parts, sizes)
+    r, columns = syzygies(parts, sizes)
     size = np.linalg.norm(r, 2)
     degrees = dict.fromkeys(
-        tuple(_excess(r, columns, axis, level * size) for axis in range(len(m)))
+        tuple(excess(r, columns, axis, level * size) for axis in range(len(m)))
         for level in rank_tolerances(tol))
     out = []
     for e in degrees:
-        cofactors = _cofactors(r, columns, sizes, e)
+        cofactors = cofactors_of(r, columns, sizes, e)
         used = [(p, u) for p, u in zip(parts, cofactors) if u.size]
         shape = tuple(n + d for n, d in zip(m, e))
         out.append((cofactors, divide(*zip(*used), shape), e))
     return out
 
 
-def _cofactors(r, columns, sizes, e):
+def cofactors_of(r, columns, sizes, e):
     """The null vector among cofactors shorter by e, cut into one array of each size."""
     inside = (columns >= np.array(e)[:, None]).all(axis=0)
     q = np.zeros(r.shape[1])
@@ -76,7 +76,7 @@ def _cofactors(r, columns, sizes, e):
             for x, size in zip(blocks, sizes)]
 
 
-def _syzygies(parts, sizes):
+def syzygies(parts, sizes):
     """R factor of the system v_c q_* = v_* q_c, and for each column its distances to the end.
 
     * is one mixture of all components: the strongest, which is the best conditioned.
@@ -101,7 +101,7 @@ def _syzygies(parts, sizes):
     return np.linalg.qr(np.concatenate(blocks), mode="r"), columns
 
 
-def _excess(r, columns, axis, tol):
+def excess(r, columns, axis, tol):
     """Largest e on this axis for which cofactors shorter by e still exist."""
     e = 0
     while True:

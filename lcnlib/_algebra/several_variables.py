@@ -13,12 +13,13 @@ After W. Ruppert (1986) and S. Gao (2003).
 
 from functools import reduce
 from itertools import combinations, pairwise
+from operator import itemgetter
 
 import numpy as np
 import scipy
-from numpy.polynomial.polynomial import polyder
+from numpy.polynomial.polynomial import polyder, polyval
 
-from .polynomials import check_size, convolution_matrix, multiply
+from .polynomials import check_size, convolution_matrix, multiply, scaled_values
 from .polyphase import common_factor
 from .roots import real_factors
 from .tolerances import OUTER_SLAB, REMAINDER, SEPARATION, rank_tolerances
@@ -54,36 +55,30 @@ def _strip(p):
                 p = np.delete(p, side, axis=a)
                 count += 1
             if count:
-                shape = [1] * p.ndim
-                shape[a] = 2
+                shape = [2 if b == a else 1 for b in range(p.ndim)]
                 factors.append((np.array(entries).reshape(shape), count))
     return p, factors
 
 
 def _squarefree_part_first(p, tol):
     """f_red = p / gcd(p, dp) has the same factors once each; multiplicities from the gcd."""
-    if _clearly_squarefree(p):
+    if all(any(_separated(_restrict(p, a, at)) for at in _points(p, a)) for a in range(p.ndim)):
         yield from ([(f, 1) for f in factors] for factors in _split_squarefree(p, tol))
         return
     parts = [p] + [polyder(p, axis=a) for a in range(p.ndim)]
     for cofactors, repeated, e in common_factor(parts, [q.shape for q in parts], tol):
-        squarefree = cofactors[0]
-        for factors in _split_squarefree(squarefree, tol):
+        for factors in _split_squarefree(cofactors[0], tol):
             yield _multiplicities(factors, repeated if any(e) else None)
 
 
-def _clearly_squarefree(p):
-    """Whether p has well separated roots on a line along every axis: a repeated factor has not."""
-    rng = np.random.default_rng(0)
-    for axis in range(p.ndim):
-        others = [a for a in range(p.ndim) if a != axis]
-        lines = (_restrict(p, others, _random_point(rng, p.ndim - 1)) for _ in range(LINES))
-        if not any(map(_separated, lines)):
-            return False
-    return True
+def _points(p, axis):
+    """Points of all other axes, to lay a line along this one through each."""
+    rng, size = np.random.default_rng(axis), (LINES, p.ndim - 1)
+    return rng.uniform(0.6, 1.4, size) * rng.choice([-1.0, 1.0], size)
 
 
 def _separated(line):
+    """Whether the roots are well separated, which those of a repeated factor are not."""
     x = np.roots(line[::-1])
     size = np.hypot(np.abs(x), 1)
     distance = np.abs(x[:, None] - x) / (size[:, None] * size) + np.eye(len(x))
@@ -112,19 +107,12 @@ def _split_squarefree(f, tol):
     f = f / np.linalg.norm(f)
     if min(f.shape) == 1:
         return []  # what a wrong degree of the repeated part leads to
-    r, pivots, shapes = _ruppert(f)
-    diagonal = np.abs(np.diag(r))
-    out, seen = [], set()
-    for level in rank_tolerances(tol):
-        nullity = max(1, int((diagonal <= level * diagonal[0]).sum()))
-        if nullity in seen:
-            continue
-        seen.add(nullity)
-        if nullity == 1:
-            out.append([f])
-            continue
+    s, forms, shapes = _ruppert(f)
+    out = []
+    for nullity in dict.fromkeys(
+            max(1, int((s <= level * s[0]).sum())) for level in rank_tolerances(tol)):
         try:
-            factors = _from_forms(f, _null_vectors(r, pivots, nullity), shapes)
+            factors = [f] if nullity == 1 else _from_forms(f, forms[-nullity:], shapes)
         except np.linalg.LinAlgError:  # a wrong nullity
             factors = None
         if factors is not None:
@@ -133,7 +121,7 @@ def _split_squarefree(f, tol):
 
 
 def _ruppert(f):
-    """Pivoted R factor of the closedness system of sum (g_a / f) dx_a, and the shapes of g_a.
+    """Singular values and vectors of the closedness of sum (g_a / f) dx_a, the shapes of g_a.
 
     The equation of axes a < b is f d_b g_a - g_a d_b f = f d_a g_b - g_b d_a f.
     """
@@ -150,11 +138,8 @@ def _ruppert(f):
         block = np.zeros((len(own), starts[-1]))
         block[:, parts[a]], block[:, parts[b]] = own, -_equation(f, slopes[a], shapes[b], a)
         blocks.append(block)
-    # Pivoting reveals the rank, and the null space then costs one triangular solve.  It is slow
-    # on tall matrices: a plain factorisation makes the matrix square first.
     r = np.linalg.qr(np.concatenate(blocks), mode="r")
-    r, pivots = scipy.linalg.qr(r, mode="r", pivoting=True, check_finite=False)
-    return r, pivots, shapes
+    return *np.linalg.svd(r)[1:], shapes
 
 
 def _equation(f, g, shape, axis):
@@ -166,14 +151,6 @@ def _equation(f, g, shape, axis):
     return out
 
 
-def _null_vectors(r, pivots, nullity):
-    rank = r.shape[1] - nullity
-    null = np.zeros((r.shape[1], nullity))
-    null[pivots[:rank]] = -np.linalg.solve(r[:rank, :rank], r[:rank, rank:])
-    null[pivots[rank:]] = np.eye(nullity)
-    return np.linalg.qr(null)[0].T
-
-
 def _from_forms(f, null, shapes):
     """The factors from a basis of closed forms; None when the residues contradict each other."""
     cuts = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
@@ -182,18 +159,15 @@ def _from_forms(f, null, shapes):
     ]
     count = len(forms)
     residues = [_residues(f, forms, axis) for axis in range(f.ndim)]
-    if any(r is None for r in residues) or sum(r.shape[1] for r in residues) < count:
-        return None
     table = np.concatenate(residues, axis=1)
     pick = scipy.linalg.qr(table, mode="r", pivoting=True)[1][:count]
     dual = np.linalg.inv(table[:, pick])
+    coordinates = np.abs(dual @ table)
+    owner = coordinates.argmax(axis=0)
+    if (np.abs(coordinates - np.eye(count)[:, owner]) > 0.2).any():
+        return None
     degrees = np.zeros((count, f.ndim), dtype=int)
-    for axis, r in enumerate(residues):
-        coordinates = np.abs(dual @ r)
-        owner = coordinates.argmax(axis=0)
-        if (np.abs(coordinates - np.eye(count)[:, owner]) > 0.2).any():
-            return None
-        np.add.at(degrees[:, axis], owner, 1)
+    np.add.at(degrees, (owner, np.repeat(range(f.ndim), [r.shape[1] for r in residues])), 1)
     if (degrees.sum(axis=0) != np.array(f.shape) - 1).any():
         return None
     partner = np.abs(dual @ table[:, pick].conj()).argmax(axis=0)
@@ -211,41 +185,26 @@ def _from_forms(f, null, shapes):
     return out if abs(np.vdot(product, f)) > 0.99 * np.linalg.norm(product) else None
 
 
-def _random_point(rng, n):
-    return rng.uniform(0.6, 1.4, n) * rng.choice([-1.0, 1.0], n)
-
-
 def _residues(f, forms, axis):
     """Residues (rows: forms) where f vanishes on a line along `axis`; the best of some lines."""
-    rng = np.random.default_rng(axis)
-    others = [a for a in range(f.ndim) if a != axis]
-    best, best_quality = None, 0.0
-    for _ in range(LINES):
-        at = _random_point(rng, len(others))
-        line = _restrict(f, others, at)
+
+    def look(at):
+        line = _restrict(f, axis, at)
         points = np.roots(line[::-1])
-        if len(points) < len(line) - 1:
-            continue
-        slope = _scaled_values(line[1:] * np.arange(1, len(line)), points)
-        quality = np.abs(slope).min() / np.abs(line).sum()
-        if quality > best_quality:
-            values = [
-                _scaled_values(_restrict(form[axis], others, at), points) for form in forms
-            ]
-            best, best_quality = np.array(values) / slope, quality
-    return best
+        slope = scaled_values(polyder(line), points)
+        return np.abs(slope).min(initial=np.inf) / np.abs(line).sum(), at, points, slope
+
+    _, at, points, slope = max(map(look, _points(f, axis)), key=itemgetter(0))
+    values = [scaled_values(_restrict(form[axis], axis, at), points) for form in forms]
+    return np.array(values) / slope
 
 
-def _restrict(p, axes, at):
-    for a, x in sorted(zip(axes, at), reverse=True):
-        p = np.tensordot(p, x ** np.arange(p.shape[a]), axes=(a, 0))
+def _restrict(p, axis, at):
+    """p as a polynomial in one variable, the others fixed."""
+    p = np.moveaxis(p, axis, -1)
+    for x in at:
+        p = polyval(x, p)
     return p
-
-
-def _scaled_values(p, x):
-    """p(x) / max(1, |x|)^deg p, without overflow."""
-    size, k = np.maximum(1, np.abs(x))[:, None], np.arange(len(p))
-    return ((x[:, None] / size) ** k * (1 / size) ** k[::-1]) @ p
 
 
 def _integrate(f, g, shape):

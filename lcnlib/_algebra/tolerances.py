@@ -30,9 +30,7 @@ OUTER_COEFFICIENT = 1e-15
 # In several variables a slab of outer coefficients below this is a factor x_a or one at infinity:
 # Ruppert's matrix, whose rank is decided at 1e-12, does not tell it from zero.
 OUTER_SLAB = 1e-12
-# Clusters of roots wider than this are not tried as one root ...
-WIDEST = 0.1
-# ... nor those whose contraction, before Gauss-Newton, moves p by more than this.
+# Roots with multiplicities that are this far from p, before Gauss-Newton, are not tried.
 ROUGH = 1e-4
 # An m-fold root splits by eps^(1/m) on the projective line: up to m = 7 less than this.
 SEPARATION = 0.01
