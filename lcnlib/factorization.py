@@ -90,8 +90,7 @@ def factorizations(net, v, *, rtol=None, limit=10_000):
         best = min((at.residual for at in found), default=1.0)
         if best <= rtol:
             bound = min(rtol, max(EXACT, 100 * best))
-            kept = _distinct([at for at in found if at.residual <= bound])
-            return _in_order([_unbalanced(net, filters, powers) for filters in kept])
+            return _answers(net, [at for at in found if at.residual <= bound], powers)
     return []
 
 
@@ -203,13 +202,9 @@ def _flat(found):
     return np.array([np.concatenate([w.reshape(-1) for w in filters]) for filters in found])
 
 
-def _distinct(found):
-    """The distinct answers; the most accurate copy of each."""
+def _answers(net, found, powers):
+    """The distinct ones, the most accurate copy of each, for v itself and in order."""
     found = [_canonical(at.filters) for at in sorted(found, key=lambda at: at.residual)]
-    return [found[i] for i in distinct(_flat(found))]
-
-
-def _in_order(found):
-    """Sorted by their entries, first layer first."""
-    rows = np.round(_flat(found), 8) + 0.0
-    return [found[i] for i in sorted(range(len(found)), key=lambda i: tuple(rows[i]))]
+    kept = [_unbalanced(net, found[i], powers) for i in distinct(_flat(found))]
+    entries = np.round(_flat(kept), 8)
+    return [kept[i] for i in np.lexsort(entries.T[::-1])]

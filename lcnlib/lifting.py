@@ -1,5 +1,7 @@
 """From a function and its invariants back to the parameters."""
 
+from math import prod
+
 import numpy as np
 
 from ._algebra.newton import directions, distinct, isolation, polish
@@ -16,7 +18,6 @@ from .errors import (
     ZeroFilterError,
 )
 from .factorization import as_one_end_to_end, factorizations, tolerance
-from .kernel import ntk_apply
 
 
 def lift(net, v, invariants, guess=None, *, rtol=None, limit=10_000):
@@ -116,7 +117,8 @@ def _one_guess(net, guess):
                 f"guess[{i}]: expected a non-zero filter, got zero; its direction is what tells "
                 "branches apart"
             )
-    return [w / np.abs(w).max() for w in guess]
+    guess = [w / np.abs(w).max() for w in guess]
+    return [w / np.linalg.norm(w) for w in guess]
 
 
 def not_in_function_space(rtol):
@@ -142,19 +144,18 @@ def distinct_kernels(net, branches):
 
     K is compared on three random covectors, which differ almost surely when kernels do.
     """
-    if len(branches) < 2:
-        return list(range(len(branches)))
-    g = np.random.default_rng(0).standard_normal((3, *net.end_to_end_shape))
-    stacked = [np.stack(ws) for ws in zip(*branches)]
-    rows = [ntk_apply(net, stacked, np.broadcast_to(x, (len(branches), *x.shape))) for x in g]
-    rows = np.stack(rows, axis=1).reshape(len(branches), -1)
-    return distinct(rows)
+    p = plan(net)
+    theta = np.concatenate([p.pack(ws) for ws in branches])
+    theta /= np.abs(theta).max()
+    covectors = np.random.default_rng(0).standard_normal((3, 1, prod(net.end_to_end_shape)))
+    rows = [p.there_and_back(theta, np.repeat(g, len(theta), axis=0))[1] for g in covectors]
+    return distinct(np.concatenate(rows, axis=1))
 
 
 def _nearest(net, v, delta, guess, rtol, limit):
     at = polish(directions(net, v, guess))
     if at.residual <= rtol:
-        signed, distance = _with_signs_of(net, v, at.filters, guess)
+        signed, distance = _with_signs_of(at, guess)
         if distance < isolation(at) / 2:
             return scaled(net, v, delta, signed)
     try:
@@ -165,22 +166,18 @@ def _nearest(net, v, delta, guess, rtol, limit):
         branches = [at.filters]
     if not branches:
         raise not_in_function_space(rtol)
-    signed = [_with_signs_of(net, v, f, guess) for f in branches]
+    signed = [_with_signs_of(directions(net, v, f), guess) for f in branches]
     return scaled(net, v, delta, min(signed, key=lambda answer: answer[1])[0])
 
 
-def _with_signs_of(net, v, filters, guess):
+def _with_signs_of(at, guess):
     """Unit filters with the admissible signs nearest to the guess, and their distance to it."""
-    filters = [w / np.linalg.norm(w) for w in filters]
-    cosines = np.array([np.vdot(w, g) / np.linalg.norm(g) for w, g in zip(filters, guess)])
+    cosines = np.array([np.vdot(w, g) for w, g in zip(at.filters, guess)])
     signs = np.where(cosines < 0, -1.0, 1.0)
-    p = plan(net)
-    if np.vdot(p.product(p.pack(filters)), v / np.abs(v).max()) * signs.prod() < 0:
+    if at.c * signs.prod() < 0:
         signs[np.abs(cosines).argmin()] *= -1
-    square = sum(
-        np.sum((e * w - g / np.linalg.norm(g)) ** 2) for e, w, g in zip(signs, filters, guess)
-    )
-    return [e * w for e, w in zip(signs, filters)], np.sqrt(square)
+    filters = [sign * w for sign, w in zip(signs, at.filters)]
+    return filters, np.sqrt(sum(np.sum((w - g) ** 2) for w, g in zip(filters, guess)))
 
 
 def _did_not_converge(at, rtol, error):

@@ -76,8 +76,8 @@ def _split_busy(v, layers, tol, limit):
             pairs = [(multiply(u, upsample(h, s)), [rest])
                      for h, *rest in split(g, [h_layer, *b], tol, limit)]
         else:
-            if delicate:
-                u, g = _refine(v, u, g, s)
+            if delicate:  # both sides are polished, so that multiple roots stay recognisable
+                u, g = polish(directions(LCN((u.shape, g.shape), (s, 1)), v, [u, g])).filters
             pairs = [(u, split(g, b, tol, limit))]
         for p, b_answers in pairs:
             if not b_answers:
@@ -110,12 +110,6 @@ def _sides(size, layers):
     return first, second, a, [(k, tuple(t // n for t, n in zip(u, s))) for k, u in b], shape, s
 
 
-def _refine(v, u, g, s):
-    """Polish the two sides against v, so that multiple roots stay recognisable."""
-    net = LCN((u.shape, g.shape), (s, 1))
-    return polish(directions(net, v, [u, g])).filters
-
-
 def _share_out(v, shapes, tol, limit):
     """Layers of one stride pattern: every way to distribute the irreducible factors."""
     rooms = [tuple(n - 1 for n in shape) for shape in shapes]
@@ -125,16 +119,13 @@ def _share_out(v, shapes, tol, limit):
         count, ways = distributions(degrees, [m for _, m in factors], rooms, limit)
         if ways is None:
             _check_limit(count, limit)
-        made = {}
-        for way in ways:
-            answer = []
-            for copies in way:
-                if copies not in made:
-                    parts = [f for (f, _), n in zip(factors, copies) for _ in range(n)]
-                    w = reduce(multiply, parts, np.ones((1,) * v.ndim))
-                    made[copies] = w / np.linalg.norm(w)
-                answer.append(made[copies])
-            out.append(answer)
+
+        @cache
+        def layer(copies, factors=factors):
+            parts = [f for (f, _), n in zip(factors, copies) for _ in range(n)]
+            return reduce(multiply, parts, np.ones((1,) * v.ndim))
+
+        out += [[layer(copies) for copies in way] for way in ways]
     return out
 
 
@@ -166,8 +157,6 @@ def distributions(degrees, multiplicities, capacities, limit=None):
         The number of distributions, and the list of them unless there are more than `limit`: each
         one tuple for each layer, with the number of copies of every factor.
     """
-    degrees, capacities = [tuple(d) for d in degrees], tuple(tuple(c) for c in capacities)
-
     @cache
     def ways(j, room):
         """Ways to place the factors j, j+1, ... when the layers, in any order, have `room`."""
@@ -186,7 +175,7 @@ def distributions(degrees, multiplicities, capacities, limit=None):
     total = count(0, capacities)
     if limit is not None and total > limit:
         return total, None
-    out = [((), capacities)]
+    out = [((), tuple(capacities))]
     for j in range(len(degrees)):
         out = [
             (chosen + (copies,), left)
@@ -194,7 +183,7 @@ def distributions(degrees, multiplicities, capacities, limit=None):
             for copies, left in placements(j, room)
             if count(j + 1, left)
         ]
-    return total, [tuple(zip(*chosen)) or ((),) * len(capacities) for chosen, _ in out]
+    return total, [tuple(zip(*chosen)) for chosen, _ in out]
 
 
 def _spread(degree, copies, room):
