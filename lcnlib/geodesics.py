@@ -198,15 +198,14 @@ class _Curve:
     def locate(self, s):
         """Positions z and angles phi at the parameters `s`, shape (n,)."""
         end = self.orbit.exit
-        if end is not None:
-            gone = s * self.clock * np.sign(end) >= abs(end)
-            if gone.any():
-                worst, time = s[gone][0], end / self.clock
-                raise FlowError(
-                    f"s: the geodesic runs into the zero filter at s = {time:.10g}, got "
-                    f"s = {worst:.10g}; the metric is incomplete there: keep s on this side",
-                    time=time,
-                )
+        gone = s * self.clock * np.sign(end) >= abs(end)
+        if gone.any():
+            worst, time = s[gone][0], end / self.clock
+            raise FlowError(
+                f"s: the geodesic runs into the zero filter at s = {time:.10g}, got "
+                f"s = {worst:.10g}; the metric is incomplete there: keep s on this side",
+                time=time,
+            )
         return self.orbit.path(s * self.clock)
 
     def smooth(self, s):
@@ -246,9 +245,7 @@ class _Curve:
         conditions, which a geodesic misses unless it is sent there on purpose.
         """
         pairs = common_root_pairs(self.net)
-        if not pairs or self.orbit.speed == 0:
-            return
-        for far in {int(s.argmax()), int(s.argmin())} if s.size else ():
+        for far in {int(s.argmax()), int(s.argmin())} if pairs and s.size else ():
             n = FOLD_POINTS * int(2 + abs(z[far] - self.orbit.z0))
             grid = np.linspace(self.orbit.z0, z[far], n)
             folds = [(self._first_root(pair, grid), pair) for pair in pairs if s[far] != 0]

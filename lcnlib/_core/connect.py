@@ -149,7 +149,7 @@ def _arrival(radii, x):
     """Logarithm of the least squared radius and angles at the time one; None past the zero."""
     speed = np.linalg.norm(x)
     orbit = Orbit(radii, x[0] / speed, np.abs(x[1:]) / speed)
-    if orbit.exit is not None and orbit.exit > 0 and speed >= orbit.exit:
+    if 0 < orbit.exit <= speed:
         return None
     z, phi = orbit.path(np.array([speed]))
     return np.concatenate([np.log(orbit.tau(z)), np.copysign(phi[0], x[1:])])
