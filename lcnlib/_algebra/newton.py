@@ -96,7 +96,7 @@ class Directions:
     def moved(self, step):
         return Directions(self.net, self.v, self.flat + step)
 
-    def fitted(self, size=1.0):
+    def fitted(self, size):
         """Filters of about one norm with product nearest to size v; the last carries the sign."""
         root = abs(self.c) ** (1 / self.net.depth) * size ** (1 / self.net.depth)
         out = [w * root for w in self.filters[:-1]]

@@ -66,9 +66,9 @@ def _squarefree_part_first(p, tol):
         yield from ([(f, 1) for f in factors] for factors in _split_squarefree(p, tol))
         return
     parts = [p] + [polyder(p, axis=a) for a in range(p.ndim)]
-    for cofactors, repeated, e in common_factor(parts, [q.shape for q in parts], tol):
+    for cofactors, repeated, _ in common_factor(parts, [q.shape for q in parts], tol):
         for factors in _split_squarefree(cofactors[0], tol):
-            yield _multiplicities(factors, repeated if any(e) else None)
+            yield _multiplicities(factors, repeated)
 
 
 def _points(p, axis):
@@ -90,7 +90,7 @@ def _multiplicities(factors, repeated):
     out = []
     for f in factors:
         m = 1
-        while repeated is not None and all(a >= b for a, b in zip(repeated.shape, f.shape)):
+        while all(a >= b for a, b in zip(repeated.shape, f.shape)):
             shape = tuple(a - b + 1 for a, b in zip(repeated.shape, f.shape))
             matrix = convolution_matrix(f, shape)
             q, *_ = np.linalg.lstsq(matrix, repeated.reshape(-1), rcond=None)
@@ -112,11 +112,9 @@ def _split_squarefree(f, tol):
     for nullity in dict.fromkeys(
             max(1, int((s <= level * s[0]).sum())) for level in rank_tolerances(tol)):
         try:
-            factors = [f] if nullity == 1 else _from_forms(f, forms[-nullity:], shapes)
+            out.append([f] if nullity == 1 else _from_forms(f, forms[-nullity:], shapes))
         except np.linalg.LinAlgError:  # a wrong nullity
-            factors = None
-        if factors is not None:
-            out.append(factors)
+            continue
     return out
 
 
@@ -152,41 +150,43 @@ def _equation(f, g, shape, axis):
 
 
 def _from_forms(f, null, shapes):
-    """The factors from a basis of closed forms; None when the residues contradict each other."""
+    """The factors from a basis of closed forms; LinAlgError when the residues contradict it."""
+    contradiction, count = np.linalg.LinAlgError("a wrong nullity"), len(null)
     cuts = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
-    forms = [
-        [g.reshape(s) for g, s in zip(np.split(vector, cuts), shapes)] for vector in null
-    ]
-    count = len(forms)
-    residues = [_residues(f, forms, axis) for axis in range(f.ndim)]
+    forms = [g.reshape(count, *s) for g, s in zip(np.split(null, cuts, axis=1), shapes)]
+    residues = [_residues(f, g, axis) for axis, g in enumerate(forms)]
     table = np.concatenate(residues, axis=1)
     pick = scipy.linalg.qr(table, mode="r", pivoting=True)[1][:count]
     dual = np.linalg.inv(table[:, pick])
     coordinates = np.abs(dual @ table)
     owner = coordinates.argmax(axis=0)
     if (np.abs(coordinates - np.eye(count)[:, owner]) > 0.2).any():
-        return None
+        raise contradiction
     degrees = np.zeros((count, f.ndim), dtype=int)
     np.add.at(degrees, (owner, np.repeat(range(f.ndim), [r.shape[1] for r in residues])), 1)
     if (degrees.sum(axis=0) != np.array(f.shape) - 1).any():
-        return None
+        raise contradiction
     partner = np.abs(dual @ table[:, pick].conj()).argmax(axis=0)
     out = []
     for i, j in enumerate(partner):
         if j < i:
             continue
         if partner[j] != i:
-            return None
+            raise contradiction
         weight = dual[i].real if i == j else 2 * dual[i].real
         shape = tuple(degrees[i] + 1 if i == j else 2 * degrees[i] + 1)
-        g = [sum(w * form[a] for w, form in zip(weight, forms)) for a in range(f.ndim)]
-        out.append(_integrate(f, g, shape))
+        out.append(_integrate(f, [np.tensordot(weight, g, 1) for g in forms], shape))
     product = reduce(multiply, out)
-    return out if abs(np.vdot(product, f)) > 0.99 * np.linalg.norm(product) else None
+    if abs(np.vdot(product, f)) <= 0.99 * np.linalg.norm(product):
+        raise contradiction
+    return out
 
 
 def _residues(f, forms, axis):
-    """Residues (rows: forms) where f vanishes on a line along `axis`; the best of some lines."""
+    """Residues where f vanishes on a line along `axis`; the best of some lines.
+
+    One row for each of the `forms`, which are their coefficients g of dx_axis.
+    """
 
     def look(at):
         line = _restrict(f, axis, at)
@@ -195,7 +195,7 @@ def _residues(f, forms, axis):
         return np.abs(slope).min(initial=np.inf) / np.abs(line).sum(), at, points, slope
 
     _, at, points, slope = max(map(look, _points(f, axis)), key=itemgetter(0))
-    values = [scaled_values(_restrict(form[axis], axis, at), points) for form in forms]
+    values = [scaled_values(_restrict(g, axis, at), points) for g in forms]
     return np.array(values) / slope
 
 

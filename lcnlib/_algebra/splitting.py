@@ -95,11 +95,9 @@ def _sides(size, layers):
 
     Then A, B as polynomials in x^s, the shape of the product of A, and s.
     """
-    first = None
-    for axis, n in enumerate(size):
-        side = [i for i, (_, t) in enumerate(layers) if t[axis] == 1]
-        if n > 1 and len(side) < len(layers) and (first is None or len(side) < len(first)):
-            first = side
+    sides = [[i for i, (_, t) in enumerate(layers) if t[axis] == 1]
+             for axis, n in enumerate(size) if n > 1]
+    first = min((side for side in sides if len(side) < len(layers)), key=len, default=None)
     if first is None:
         return None
     second = [i for i in range(len(layers)) if i not in first]
