@@ -8,7 +8,7 @@ from ._core.checks import as_filters
 from ._core.collocation import MESSAGE, suits
 from ._core.fields import LevelField, LossFlow, QuadraticFlow, by_collocation
 from ._core.plan import plan
-from ._core.scaling import along_the_level, layer_norms, sharp_invariants, to_invariants
+from ._core.scaling import along_the_level, norms, sharp_invariants, to_invariants
 from ._core.solver import (
     Stop,
     as_times,
@@ -127,10 +127,11 @@ def gradient_flow(
 def record(net, loss, t, path, rtol, n_evaluations, message, stop=None):
     """The result of a flow with these filters, a list of H arrays (T, *batch, *k_i)."""
     p, batch = plan(net), path[0].shape[1 : -net.ndim]
-    v = p.product(p.pack(path)).reshape(len(t), *batch, *net.end_to_end_shape)
+    flat = p.pack(path)
+    v = p.product(flat).reshape(len(t), *batch, *net.end_to_end_shape)
     values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v])
     hold_at_rest(values, t, rtol, v, *path)
-    delta = np.diff(layer_norms(path, net.ndim) ** 2, axis=-1)
+    delta = np.diff(norms(p, flat) ** 2, axis=-1).reshape(len(t), *batch, net.depth - 1)
     stopped = None if stop is None else t[0] + stop.ended.reshape(batch)
     return FlowResult(t, path, v, values, delta, n_evaluations, True, message, stopped)
 

@@ -9,7 +9,7 @@ from ._core.collocation import MESSAGE, suits
 from ._core.fields import LiftedField, LossFlow, QuadraticFlow, by_collocation
 from ._core.follow import Branch, Edge, Left
 from ._core.plan import plan
-from ._core.scaling import layer_norms, scaled, scaling_factors
+from ._core.scaling import to_invariants
 from ._core.solver import (
     Stop,
     as_times,
@@ -127,10 +127,8 @@ def function_space_flow(
             **settings, **options)
         y[:, left], lifts[:, left] = found
         n_evaluations += count
-    path = p.unpack(lifts.reshape(-1, lifts.shape[-1]), (len(t), *batch))
-    factors = scaling_factors(layer_norms(path, net.ndim), np.broadcast_to(
-        delta, (len(t), *delta.shape)))
-    path = scaled(path, factors, net.ndim)
+    lifts = to_invariants(p, lifts.reshape(-1, net.n_parameters), np.tile(flat_delta, (len(t), 1)))
+    path = p.unpack(lifts, (len(t), *batch))
     return record(net, loss, t, path, rtol, n_evaluations, message, rule)
 
 

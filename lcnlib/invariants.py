@@ -1,9 +1,12 @@
 """Invariants of the gradient flow and the scaling fibre."""
 
+from math import prod
+
 import numpy as np
 
 from ._core.checks import as_filters, as_invariants, as_net, finite_result, quiet
-from ._core.scaling import fibre_factors, layer_norms, scaled
+from ._core.plan import plan
+from ._core.scaling import fibre_factors, norms
 from .errors import InputError
 
 # 2^(H-1) tuples are listed one by one; beyond this depth that is a mistake, not a wish.
@@ -34,16 +37,18 @@ def invariants(net, filters):
     [-20.0, 20.0]
     """
     ws = as_filters(net, filters)
-    squares = layer_norms(ws, net.ndim)
-    squares = finite_result(squares * squares, "a squared norm")
-    return np.diff(squares, axis=-1)
+    p = plan(net)
+    squares = finite_result(norms(p, p.pack(ws)) ** 2, "a squared norm")
+    return np.diff(squares, axis=-1).reshape(*ws[0].shape[: -net.ndim], net.depth - 1)
 
 
 def _factors(net, filters, delta):
-    """Checked filters and their positive factors."""
+    """Batch axes, packed filters (B, P) and their positive factors (B, H)."""
     ws = as_filters(net, filters)
-    delta = as_invariants(net, delta, ws[0].shape[: -net.ndim])
-    return ws, fibre_factors(ws, delta, net.ndim)
+    batch, p = ws[0].shape[: -net.ndim], plan(net)
+    delta = as_invariants(net, delta, batch).reshape(prod(batch), net.depth - 1)
+    theta = p.pack(ws)
+    return batch, theta, fibre_factors(p, theta, delta, batch)
 
 
 def rescale(net, filters, invariants):
@@ -78,7 +83,9 @@ def rescale(net, filters, invariants):
     >>> [x.round(6).tolist() for x in w]
     [[1.341641, 1.788854], [0.0, 2.236068]]
     """
-    return scaled(*_factors(net, filters, invariants), net.ndim)
+    batch, theta, lam = _factors(net, filters, invariants)
+    p = plan(net)
+    return p.unpack(theta * np.repeat(lam, p.sizes, axis=1), batch)
 
 
 def scalings(net, filters, invariants):
@@ -118,7 +125,7 @@ def scalings(net, filters, invariants):
             f"net: expected a depth of at most {MAX_DEPTH_LISTED} to list 2^(H-1) tuples, got "
             f"{depth}; use rescale, which gives the positive one"
         )
-    _, lam = _factors(net, filters, invariants)
+    batch, _, lam = _factors(net, filters, invariants)
     signs = 1 - 2 * ((np.arange(2 ** (depth - 1))[:, None] >> np.arange(depth - 1)) & 1)
     signs = np.concatenate([signs, signs.prod(axis=1, keepdims=True)], axis=1)
-    return lam[..., None, :] * signs
+    return (lam[:, None] * signs).reshape(*batch, *signs.shape)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ._core.checks import as_end_to_end, as_filters, finite_result, quiet, same_batch
 from ._core.plan import plan
-from ._core.scaling import layer_norms
+from ._core.scaling import norms
 from .errors import InputError
 
 
@@ -66,7 +66,8 @@ def ntk(net, filters):
     [[5.0, 0.0], [0.0, 4.0]]
     """
     ws = as_filters(net, filters)
-    k = plan(net).kernel(_checked_jacobians(net, ws))
+    j = _checked_jacobians(net, ws)
+    k = j @ j.transpose(0, 2, 1)  # symmetric rank-k updates: exactly symmetric
     # K is positive semidefinite: its diagonal bounds all other entries.
     finite_result(k.diagonal(axis1=1, axis2=2), "the kernel")
     return k.reshape(ws[0].shape[: -net.ndim] + k.shape[1:])
@@ -205,11 +206,11 @@ def rank(net, filters, rtol=None):
     ws = as_filters(net, filters)
     if rtol is not None and not (isinstance(rtol, Real) and 0 <= rtol < 1):
         raise InputError(f"rtol: expected a number in [0, 1), got {rtol!r}")
-    tail = (1,) * net.ndim
-    sizes = layer_norms(ws, net.ndim)
+    p = plan(net)
+    theta = p.pack(ws)
+    sizes = norms(p, theta)
     sizes[sizes == 0] = 1.0
-    unit = [w / sizes[..., i].reshape(sizes.shape[:-1] + tail) for i, w in enumerate(ws)]
-    j = _checked_jacobians(net, unit)
+    j = finite_result(p.jacobian(theta / np.repeat(sizes, p.sizes, axis=1)), "the Jacobian")
     s = np.linalg.svd(j, compute_uv=False)
     tol = np.finfo(float).eps * max(j.shape[1:]) if rtol is None else rtol
     r = (s > tol * s[:, :1]).sum(axis=1)

@@ -7,9 +7,9 @@ import numpy as np
 from ._algebra.newton import directions, distinct, isolation, polish
 from ._algebra.polynomials import TooLargeError
 from ._algebra.splitting import TooManyFactorizationsError
-from ._core import scaling
 from ._core.checks import as_filters, as_invariants
 from ._core.plan import plan
+from ._core.scaling import fibre_factors
 from .errors import (
     AmbiguousFactorizationError,
     InputError,
@@ -136,7 +136,10 @@ def scaled(net, v, delta, filters):
     """
     size = np.linalg.norm(v / np.abs(v).max()) * np.abs(v).max()
     ws = directions(net, v, filters).fitted(size)
-    return scaling.scaled(ws, scaling.fibre_factors(ws, delta, net.ndim), net.ndim)
+    p = plan(net)
+    theta = p.pack(ws)
+    lam = fibre_factors(p, theta, delta[None], ())
+    return p.unpack(theta * np.repeat(lam, p.sizes, axis=1), ())
 
 
 def distinct_kernels(net, branches):

@@ -8,7 +8,7 @@ import scipy
 from ._algebra.tolerances import IN_M
 from ._core.checks import as_end_to_end
 from ._core.plan import plan
-from ._core.scaling import packed_norms, to_invariants
+from ._core.scaling import norms, to_invariants
 from .critical import critical_points, ed_degree
 from .errors import InputError
 from .losses import QuadraticLoss
@@ -131,7 +131,7 @@ def _project_one(net, v, root, weight, starts):
     # A start that ends lower than every critical point says that one was missed.
     certified = best.cost < IN_M or (complete and from_critical)
     theta = to_invariants(p, best.x[None], np.zeros((1, net.depth - 1)))[0]
-    if not packed_norms(p, theta[None]).all():
+    if not norms(p, theta[None]).all():
         theta = np.zeros_like(theta)
     size = scale ** (1 / net.depth)
     return theta * size, float(np.sqrt(2 * best.cost)) * scale, bool(certified)

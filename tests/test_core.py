@@ -27,7 +27,8 @@ from lcnlib._core.orbit import PANEL, integrate
 from .cases import NAMED
 from .test_flow import problem
 
-NETS = {**NAMED, "large": LCN((20, 20), 9), "large 2-D": LCN([(7, 7), (7, 6)])}
+NETS = {**NAMED, "large": LCN((20, 20), 9), "large 2-D": LCN([(7, 7), (7, 6)]),
+        "large, three layers": LCN((30, 20, 10), 3)}
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -13,7 +13,6 @@ from itertools import count, pairwise
 import numpy as np
 
 from .._core.plan import cofactor_values, pair_values, plan
-from .._core.points import places
 from .newton import distinct
 
 # A corrector may move a point by this fraction of its size at first ...
@@ -38,7 +37,7 @@ class CriticalSystem:
     def __init__(self, net):
         p = plan(net)
         self.n, self.parts, self.sizes = net.n_parameters, p.parts, p.sizes
-        rows = [np.ravel_multi_index(tuple(e), p.shape) for e in places(net)]
+        rows = p.places
         self.reached = np.unique(reduce(np.add.outer, rows))
         self.k = len(self.reached)
         # Values at the n-th roots of unity, n the least that tells the entries of v apart.

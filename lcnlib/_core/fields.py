@@ -83,11 +83,13 @@ class QuadraticFlow:
         if len(w) == 1:
             return out
         g = self._slope(w.prod(axis=0))
-        layers, values = zip(*((ij, np.conjugate(rest) * g) for ij, rest in pair_values(w)))
+        layers, values = zip(*(
+            (ij, np.conjugate(rest) * g) for ij, rest in pair_values(w)))
+        values = [p.fold(x) if i else x for (i, _), x in zip(layers, values)]
         b, m = g.shape
         u = p.coefficients(np.stack(values).reshape(-1, m)).reshape(len(values), b, -1)
         for (i, j), row in zip(layers, u):
-            block = row[:, p.lags[i, j]]
+            block = row[:, np.add.outer(p.places[i], p.places[j])]
             out[:, p.parts[i], p.parts[j]] += block
             out[:, p.parts[j], p.parts[i]] += block.transpose(0, 2, 1)
         return out

@@ -8,7 +8,7 @@ import scipy
 from ..errors import FlowError, SingularPointError
 from .plan import plan
 from .resultants import common_root_pairs, resultants
-from .scaling import packed_norms
+from .scaling import norms
 
 ZERO = "a filter, and v with it, goes to zero"
 # A filter that gets nearer to zero than this, relative to the largest one, is at zero: between
@@ -51,8 +51,8 @@ class Branch:
 
     def norms(self, theta):
         """(B, H); a zero filter counts as one of the least size."""
-        norms = packed_norms(self.plan, theta)
-        return np.maximum(norms, 1e-30 * norms.max(axis=1, keepdims=True))
+        sizes = norms(self.plan, theta)
+        return np.maximum(sizes, 1e-30 * sizes.max(axis=1, keepdims=True))
 
     def relative_jacobian(self, theta, norms):
         """d mu for steps in norms of the filters, over the product of the norms."""

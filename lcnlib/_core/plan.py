@@ -1,34 +1,29 @@
 """The product of polynomials, its differential and its kernel, for every D, stride and batch.
 
-All are computed on values at points (`points`), by matrix products in a `DensePlan`, by fast
-Fourier transforms in an `FFTPlan`, and by shorter ones in a `CombedPlan`, where there is a first
-stride; the three have the same methods.
+The product of the polynomials p_i(x^{S_i}) is taken on values at points, as many as determine it:
+by matrix products in a `DensePlan`, by fast Fourier transforms in an `FFTPlan`.  The points are
+half of the roots of unity, because the coefficients are real.  Arrays of values have shape
+(H, B, M): layers, flattened batch, M points.
 """
 
+import sys
 from functools import cached_property, lru_cache
-from itertools import combinations
 from math import prod
 
 import numpy as np
-
-from .points import FFT, Matrices, Transforms, places
+import scipy
 
 # Up to this many end-to-end coefficients the matrices beat the call overhead of the FFT and
 # round as little as it does (measured); longer sums would lose digits.
 DENSE_LIMIT = 160
-# Up to this many entries a table of indices builds the Jacobian in the fewest calls.
-GATHER_LIMIT = 1 << 14
-# Up to this many end-to-end coefficients one product for a whole batch of kernels is quickest.
-PRODUCT_LIMIT = 192
+# From this many values on, transforms are shared out over the cores.
+SHARE_LIMIT = 1 << 16
 
 
 @lru_cache(maxsize=128)
 def plan(net):
     """The plan of an architecture, made once."""
-    if prod(net.end_to_end_shape) <= DENSE_LIMIT:
-        return DensePlan(net)
-    combed = net.depth > 1 and prod(net.strides[0]) > 1
-    return (CombedPlan if combed else FFTPlan)(net)
+    return (DensePlan if prod(net.end_to_end_shape) <= DENSE_LIMIT else FFTPlan)(net)
 
 
 def cofactor_values(w):
@@ -37,19 +32,13 @@ def cofactor_values(w):
     Prefix and suffix products: no division, so zeros of a factor do no harm.  The last
     cofactor times the last factor is the end-to-end polynomial.
     """
-    depth = len(w)
-    c = np.empty_like(w)
-    if depth == 1:
-        c[0] = 1.0
-        return c
-    c[1] = w[0]
-    for i in range(2, depth):
+    c = np.ones_like(w)
+    for i in range(1, len(w)):
         np.multiply(c[i - 1], w[i - 1], out=c[i])
     suffix = w[-1]
-    for i in range(depth - 2, 0, -1):
+    for i in range(len(w) - 2, -1, -1):
         c[i] *= suffix
         suffix = suffix * w[i]
-    c[0] = suffix
     return c
 
 
@@ -81,58 +70,49 @@ def _support(size, terms):
 
 
 class Plan:
-    """What all plans share; `spectra`, `analyse`, `coefficients` and `samples` are theirs."""
+    """What both plans share; `spectra`, `analyse`, `coefficients`, `samples`, `fold` are theirs."""
 
-    def _axis_terms(self, axis, skip=None):
-        net = self.net
+    def __init__(self, net):
+        self.net = net
+        self.shape = net.end_to_end_shape
+        self.sizes = [prod(k) for k in net.filter_shapes]
+        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)]).tolist()
+        self.parts = [slice(a, b) for a, b in zip(self.offsets[:-1], self.offsets[1:])]
+        self.places = [
+            np.ravel_multi_index(n, self.shape) for n in _exponents(net)]
+
+    def pack(self, ws):
+        """List of (*batch, *k_i) -> one (B, P) array."""
+        b = prod(ws[0].shape[: -self.net.ndim])
+        return np.concatenate([w.reshape(b, n) for w, n in zip(ws, self.sizes)], axis=1)
+
+    def unpack(self, theta, batch):
+        """(B, P) -> list of (*batch, *k_i)."""
         return [
-            (k[axis], s[axis])
-            for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides))
-            if i != skip
+            theta[:, p].reshape(batch + k) for p, k in zip(self.parts, self.net.filter_shapes)
         ]
 
     def _grid_mask(self, skip=None):
-        """Coefficients on the k-grid that v (or the cofactor of layer `skip`) can reach."""
-        mask = np.ones((), dtype=bool)
+        """Coefficients, flat, that v (or the cofactor of layer `skip`) can reach."""
+        layers = list(zip(self.net.filter_shapes, self.net.cumulative_strides))
+        if skip is not None:
+            del layers[skip]
+        mask = np.ones(1, dtype=bool)
         for a, n in enumerate(self.shape):
-            mask = np.logical_and.outer(mask, _support(n, self._axis_terms(a, skip)))
+            reached = _support(n, [(k[a], s[a]) for k, s in layers])
+            mask = np.logical_and.outer(mask, reached).reshape(-1)
         return mask
 
     @cached_property
     def support(self):
         """Flat mask of the end-to-end coefficients, or None when all can be non-zero."""
-        mask = self._grid_mask().reshape(-1)
+        mask = self._grid_mask()
         return None if mask.all() else mask
 
     @cached_property
     def cofactor_supports(self):
-        """(H, |k|) mask of the coefficients of each cofactor on the k-grid."""
-        return np.stack([self._grid_mask(i).reshape(-1) for i in range(self.net.depth)])
-
-    @cached_property
-    def jacobian_index(self):
-        """(|k|, P) table into the flat (H |k| + 1) cofactor coefficients; the last is zero.
-
-        Column (i, j) of the Jacobian is the cofactor c_i shifted by S_i j.
-        """
-        net, size = self.net, prod(self.shape)
-        n = np.indices(self.shape).reshape(net.ndim, -1)
-        columns = []
-        for i, shift in enumerate(places(net)):
-            source = n[:, :, None] - shift[:, None, :]
-            inside = (source >= 0).all(axis=0)
-            flat = np.ravel_multi_index(np.where(inside, source, 0), self.shape)
-            inside &= self.cofactor_supports[i][flat]
-            columns.append(np.where(inside, flat + i * size, net.depth * size))
-        return np.ascontiguousarray(np.concatenate(columns, axis=1))
-
-    @cached_property
-    def lags(self):
-        """{(i, j): S_i a + S_j b as flat indices (|k_i|, |k_j|)} for each pair of layers."""
-        return {
-            (i, j): np.ravel_multi_index(p[:, :, None] + q[:, None, :], self.shape)
-            for (i, p), (j, q) in combinations(enumerate(places(self.net)), 2)
-        }
+        """(H, 1, |k|) mask of the coefficients of each cofactor on the k-grid."""
+        return np.stack([self._grid_mask(i)[None] for i in range(self.net.depth)])
 
     def mask(self, v):
         """Set the unreachable coefficients of (..., |k|) to an exact zero, in place."""
@@ -145,46 +125,18 @@ class Plan:
         c = cofactor_values(self.spectra(theta))
         depth, b, m = c.shape
         out = self.coefficients(c.reshape(depth * b, m)).reshape(depth, b, prod(self.shape))
-        out *= self.cofactor_supports[:, None, :]
+        out *= self.cofactor_supports
         return out
 
     def jacobian(self, theta):
         """Jacobians (B, |k|, P): column (i, j) is the cofactor c_i shifted by S_i j."""
         c = self.cofactors(theta)
-        depth, b, n = c.shape
-        if b * n * self.offsets[-1] > GATHER_LIMIT:
-            return self._windows(c).transpose(0, 2, 1)
-        flat = np.zeros((b, depth * n + 1))  # the last entry stays zero
-        flat[:, :-1].reshape(b, depth, n)[...] = c.transpose(1, 0, 2)
-        return flat[:, self.jacobian_index] if b != 1 else flat[0][self.jacobian_index][None]
-
-    def _windows(self, c):
-        """Transposed Jacobians: row (i, j) is a window of c_i after a margin of zeros."""
-        b, net = c.shape[1], self.net
-        out = np.empty((b, self.offsets[-1], prod(self.shape)))
-        for ci, part, k, s in zip(c, self.parts, net.filter_shapes, net.cumulative_strides):
-            margin = tuple((m - 1) * d for m, d in zip(k, s))
-            padded = np.zeros((b, *(m + n for m, n in zip(margin, self.shape))))
-            padded[(slice(None), *(slice(m, None) for m in margin))] = ci.reshape(b, *self.shape)
-            first, *steps = padded.strides
-            offset = sum(m * t for m, t in zip(margin, steps))
-            back = tuple(-d * t for d, t in zip(s, steps))
-            view = np.ndarray((b, *k, *self.shape), float, padded, offset, (first, *back, *steps))
-            out[:, part].reshape(b, *k, *self.shape)[...] = view
-        return out
-
-    def kernel(self, j):
-        """K = J J^T, (B, |k|, |k|), exactly symmetric."""
-        b, n, _ = j.shape
-        if n <= PRODUCT_LIMIT and b != 1:
-            k = j @ j.transpose(0, 2, 1)
-            k += k.transpose(0, 2, 1).copy()
-            k *= 0.5
-            return k
-        k = np.empty((b, n, n))
-        for one, out in zip(j, k):
-            np.matmul(one, one.T, out=out)  # one symmetric rank-k update: exactly symmetric
-        return k
+        n = c.shape[-1]
+        out = np.zeros((len(theta), self.offsets[-1], n))
+        for c_i, start, places in zip(c, self.offsets, self.places):
+            for row, place in enumerate(places.tolist(), start):
+                out[:, row, place:] = c_i[:, : n - place]  # what would leave an axis is zero
+        return out.transpose(0, 2, 1)
 
     def product(self, theta):
         """End-to-end filters (B, |k|) of packed filters (B, P)."""
@@ -196,9 +148,7 @@ class Plan:
 
     def jvp(self, theta, direction):
         """dmu(theta) direction, (B, |k|)."""
-        c = cofactor_values(self.spectra(theta))
-        c *= self.spectra(direction)
-        return self.mask(self.coefficients(c.sum(axis=0)))
+        return self._push(cofactor_values(self.spectra(theta)), direction)
 
     def vjp(self, theta, g):
         """dmu(theta)^T g, (B, P), for g of shape (B, |k|)."""
@@ -208,9 +158,12 @@ class Plan:
         """dmu(theta)^T g, (B, P), and dmu of that, K g, (B, |k|)."""
         c = cofactor_values(self.spectra(theta))
         back = self.pull_back(c.copy(), self.analyse(g))
-        t = self.spectra(back)
-        t *= c
-        return back, self.mask(self.coefficients(t.sum(axis=0)))
+        return back, self._push(c, back)
+
+    def _push(self, c, direction):
+        """The differential from the values of the cofactors (overwritten)."""
+        c *= self.spectra(direction)
+        return self.mask(self.coefficients(c.sum(axis=0)))
 
     def pull_back(self, c, g):
         """All T_i^T g from the values of the cofactors (overwritten) and of g."""
@@ -219,106 +172,133 @@ class Plan:
         return self.samples(c)
 
 
-class DensePlan(Plan, Matrices):
-    """By matrix products."""
+def _exponents(net):
+    """The exponents S_i j of each layer's entries, (D, |k_i|) each."""
+    return [np.indices(k).reshape(net.ndim, -1) * np.array(s)[:, None]
+            for k, s in zip(net.filter_shapes, net.cumulative_strides)]
 
 
-class FFTPlan(Plan, Transforms):
-    """By Fourier transforms of full length."""
+class DensePlan(Plan):
+    """Evaluation and interpolation as real matrix products; for small filters."""
+
+    def __init__(self, net):
+        super().__init__(net)
+        grid = self.shape  # N = k: the fewest points
+        m = np.indices((*grid[:-1], grid[-1] // 2 + 1)).reshape(net.ndim, -1)
+        self.n_values = m.shape[1]
+        # exp(-2 pi i <j, m> / N).  The phase is reduced in integers, to (-pi, pi], so that every
+        # entry is correctly rounded.
+        common = int(np.lcm.reduce(grid))
+        phase = sum(np.multiply.outer(j * (common // n), q) for j, q, n in zip(
+            np.indices(grid).reshape(net.ndim, -1), m, grid))
+        phase = phase % common
+        phase = np.where(2 * phase > common, phase - common, phase)
+        # Rows: the values of one monomial, real and imaginary parts interleaved.
+        self.analysis = np.exp(-2j * np.pi * (phase / common)).view(float)
+        # Real coefficients: the dropped half of the spectrum is the conjugate of the rest.
+        weights = np.where((m[-1] == 0) | (2 * m[-1] == grid[-1]), 1.0, 2.0) / prod(grid)
+        self.synthesis = np.ascontiguousarray((self.analysis * np.repeat(weights, 2)).T)
+        # Block-diagonal matrices do all layers in one product.
+        evaluation = np.zeros((self.offsets[-1], net.depth, 2 * self.n_values))
+        sampling = np.zeros((net.depth, 2 * self.n_values, self.offsets[-1]))
+        for i, (part, n) in enumerate(zip(self.parts, self.places)):
+            evaluation[part, i] = self.analysis[n]
+            sampling[i, :, part] = self.synthesis[:, n]
+        self.evaluation = evaluation.reshape(self.offsets[-1], -1)
+        self.sampling = sampling.reshape(-1, self.offsets[-1])
+
+    def spectra(self, theta):
+        """Values of every layer's polynomial: (B, P) -> (H, B, M)."""
+        w = (theta @ self.evaluation).view(complex)
+        return w.reshape(len(theta), self.net.depth, self.n_values).swapaxes(0, 1)
+
+    def analyse(self, v):
+        """Values of a polynomial with coefficients on the k-grid: (B, |k|) -> (B, M)."""
+        return (v @ self.analysis).view(complex)
+
+    def coefficients(self, values):
+        """Interpolation: (B, M) -> (B, |k|)."""
+        return values.view(float) @ self.synthesis
+
+    def samples(self, values):
+        """Interpolated coefficients at the multiples S_i j of each layer: (H, B, M) -> (B, P)."""
+        depth, b, m = values.shape
+        return values.swapaxes(0, 1).reshape(b, depth * m).view(float) @ self.sampling
+
+    def fold(self, values):
+        """Values for `coefficients` where only powers of x^{S_2} are asked for: as they are."""
+        return values
 
 
-class CombedPlan(FFTPlan):
-    """Products and differentials by shorter transforms, where the first stride s is above one.
+class FFTPlan(Plan):
+    """Evaluation and interpolation by fast Fourier transforms; for large filters.
 
-    In each residue class c modulo s, v_c = p_c r: the classes p_c of the first filter, and the
-    product r(x^s) of the other layers.  Only v and the first layer have prod(s) rows, one for
-    each class; all rows are shorter by as much, and one call shares them out over the cores.
+    All layers after the first are polynomials in x^s with the first stride s.  So v falls apart
+    into classes of exponents modulo s, v_c = p_c r: the classes p_c of the first layer times the
+    product r of the others.  A point here is a class and a root of unity; the first layer and v
+    take one short transform for each class, each other layer takes one for all classes.
     """
 
     def __init__(self, net):
         super().__init__(net)
-        s = net.strides[0]
-        self.classes = [
-            tuple(slice(c, None, n) for c, n in zip(residue, s)) for residue in np.ndindex(*s)]
-        self.short = FFT(tuple(-(-n // m) for n, m in zip(self.shape, s)))
-        # The other layers on the grid of a class.
-        self.others = [
-            tuple(slice(p.start, (p.stop - 1) // n + 1, p.step // n) for p, n in zip(place, s))
-            for place in self.lattice[1:]
-        ]
-        self.ends = len(self.classes), len(self.classes) + net.depth - 1
+        # Where the other layers have size one, the end is as long as the first: no classes.
+        classes = [s if n > k else 1 for s, n, k in zip(
+            net.strides[0], self.shape, net.filter_shapes[0])]
+        self.grid = tuple(scipy.fft.next_fast_len(-(-n // s), real=True)
+                          for n, s in zip(self.shape, classes))
+        self.half = (*self.grid[:-1], self.grid[-1] // 2 + 1)
+        self.axes = tuple(range(-net.ndim, 0))
+        self.n_classes, step = prod(classes), np.array(classes)[:, None]
+        self.n_values = self.n_classes * prod(self.half)
 
-    def product(self, theta):
-        first, _, r, _ = self._values(theta)
-        return self._gathered(first * r)
+        def rows(n):
+            """Where exponents stand in rows of the grid, one for each class; flat."""
+            return np.ravel_multi_index((*(n % step), *(n // step)), (*classes, *self.grid))
 
-    def jvp(self, theta, direction):
-        first, rest, r, _ = self._values(theta)
-        return self._push(first, rest, r, direction)
+        self.ends = rows(np.indices(self.shape).reshape(net.ndim, -1))
+        first, *others = map(rows, _exponents(net))
+        # A row for each class of the first layer, and one for each other layer.
+        self.entries = np.concatenate([first, *(
+            n + i * prod(self.grid) for i, n in enumerate(others, self.n_classes))])
 
-    def vjp(self, theta, g):
-        return self._pull(*self._values(theta, g))
+    def spectra(self, theta):
+        depth, b, first = self.net.depth, len(theta), self.n_classes
+        values = self._forward(theta, self.entries, first + depth - 1)
+        out = np.empty((depth, b, *values[:, :first].shape[1:]), complex)
+        out[0] = values[:, :first]
+        out[1:] = values[:, first:].swapaxes(0, 1)[:, :, None]
+        return out.reshape(depth, b, self.n_values)
 
-    def there_and_back(self, theta, g):
-        first, rest, r, g = self._values(theta, g)
-        back = self._pull(first, rest, r, g)
-        return back, self._push(first, rest, r, back)
+    def analyse(self, v):
+        return self._forward(v, self.ends, self.n_classes).reshape(len(v), self.n_values)
 
-    def _values(self, theta, g=None):
-        """Values: classes of layer 1, cofactors of the others in r, r, classes of g."""
-        first, others, g = self._spectra(theta, g)
-        rest = cofactor_values(others)
-        return first, rest, rest[-1] * others[-1], g
+    def coefficients(self, values):
+        return self._backward(values.reshape(len(values), self.n_classes, *self.half), self.ends)
 
-    def _push(self, first, rest, r, direction):
-        """The differential: class c moves by dp_c r + p_c dr."""
-        d, others, _ = self._spectra(direction)
-        others *= rest
-        d *= r
-        first *= others.sum(axis=0)
-        d += first
-        return self._gathered(d)
+    def samples(self, values):
+        depth, b, _ = values.shape
+        values = values.reshape(depth, b, self.n_classes, *self.half)
+        rows = np.concatenate([values[0], values[1:].sum(axis=2).swapaxes(0, 1)], axis=1)
+        return self._backward(rows, self.entries)
 
-    def _pull(self, first, rest, r, g):
-        """Its transpose."""
-        values = np.empty((self.ends[1], *r.shape), complex)
-        np.multiply(np.conjugate(r), g, out=values[: self.ends[0]])
-        slope = (np.conjugate(first) * g).sum(axis=0)
-        np.multiply(np.conjugate(rest), slope, out=values[self.ends[0] :])
-        rows = self.short.backward(values)
-        b = len(slope)
-        w = np.empty((b, *self.net.filter_shapes[0]))
-        self._gather(rows, w)
-        parts = [row[(..., *place)] for row, place in zip(rows[self.ends[0] :], self.others)]
-        return self.pack([w, *parts])
+    def fold(self, values):
+        rows = values.reshape(-1, self.n_classes, self.n_values // self.n_classes)
+        out = np.zeros_like(rows)
+        rows.sum(axis=1, out=out[:, 0])
+        return out.reshape(values.shape)
 
-    def _spectra(self, theta, g=None):
-        """Values, (rows, B, M): classes of layer 1, the other layers, classes of g."""
-        b, (first, last) = len(theta), self.ends
-        rows = np.zeros((last if g is None else first + last, b, *self.short.shape))
-        self._scatter(theta[:, self.parts[0]].reshape(b, *self.net.filter_shapes[0]), rows)
-        for row, place, part, k in zip(
-                rows[first:], self.others, self.parts[1:], self.net.filter_shapes[1:]):
-            row[(..., *place)] = theta[:, part].reshape(b, *k)
-        if g is not None:
-            self._scatter(g.reshape(b, *self.shape), rows[last:])
-        values = self.short.forward(rows)
-        return values[:first], values[first:last], values[last:]
+    def _forward(self, entries, places, n_rows):
+        """Transforms of rows with these entries (B, n) at these places: (B, rows, points)."""
+        rows = np.zeros((len(entries), n_rows, *self.grid))
+        rows.reshape(len(rows), -1)[:, places] = entries
+        out = scipy.fft.rfftn(rows, axes=self.axes, workers=_workers(rows.size))
+        return out.reshape(len(rows), n_rows, prod(self.half))
 
-    def _gathered(self, values):
-        """Coefficients (B, |k|) from the values of the classes."""
-        v = np.empty((values.shape[1], *self.shape))
-        self._gather(self.short.backward(values), v)
-        return self.mask(v.reshape(len(v), -1))
+    def _backward(self, rows, places):
+        out = scipy.fft.irfftn(rows, self.grid, axes=self.axes, workers=_workers(rows.size))
+        return out.reshape(len(rows), prod(out.shape[1:]))[:, places]
 
-    def _scatter(self, a, rows):
-        """One row for each class of `a`, of shape (B, *n)."""
-        for row, c in zip(rows, self.classes):
-            part = a[(slice(None), *c)]
-            row[tuple(slice(0, n) for n in part.shape)] = part
 
-    def _gather(self, rows, a):
-        """Its inverse."""
-        for row, c in zip(rows, self.classes):
-            part = a[(slice(None), *c)]
-            part[...] = row[tuple(slice(0, n) for n in part.shape)]
+def _workers(size):
+    """All cores (-1) for large transforms; in the browser there are no threads."""
+    return -1 if size > SHARE_LIMIT and sys.platform != "emscripten" else 1

@@ -12,7 +12,7 @@ import scipy
 
 from ..errors import FlowError, InputError
 from .checks import as_real, check_fraction
-from .scaling import packed_norms
+from .scaling import norms
 
 # The default atol, in rtol times the size of the filter: what an entry that passes through zero
 # is measured by.
@@ -88,9 +88,9 @@ def layer_sizes(p, theta):
 
     That of its filter; but next to a far larger filter, one of almost no size is about to vanish.
     """
-    norms = packed_norms(p, theta)
-    norms = np.maximum(norms, LEAST_RATIO * norms.max(axis=1, keepdims=True))
-    return np.repeat(np.maximum(norms, LEAST_SIZE), p.sizes, axis=1)
+    sizes = norms(p, theta)
+    sizes = np.maximum(sizes, LEAST_RATIO * sizes.max(axis=1, keepdims=True))
+    return np.repeat(np.maximum(sizes, LEAST_SIZE), p.sizes, axis=1)
 
 
 def whole_size(v):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
 from .plan import plan
-from .scaling import layer_norms
+from .scaling import norms
 
 EPS = np.finfo(float).eps
 # Largest part of a tangent vector that may point out of the tangent space: far above rounding,
@@ -49,7 +49,8 @@ class Frame(NamedTuple):
 
 def polar(net, ws):
     """Radii (*batch, H) and norm-one filters (*batch, *k_i)."""
-    radii = layer_norms(ws, net.ndim)
+    p = plan(net)
+    radii = norms(p, p.pack(ws)).reshape(*ws[0].shape[: -net.ndim], net.depth)
     if not radii.all():
         layer = int(np.argwhere(radii == 0)[0][-1])
         raise ZeroFilterError(
