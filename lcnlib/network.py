@@ -4,6 +4,7 @@ import math
 import operator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -83,10 +84,7 @@ class LCN:
 
     @cached_property
     def cumulative_strides(self):
-        out = [(1,) * self.ndim]
-        for s in self.strides[:-1]:
-            out.append(tuple(map(operator.mul, out[-1], s)))
-        return tuple(out)
+        return tuple(accumulate(self.strides[:-1], _times, initial=(1,) * self.ndim))
 
     @cached_property
     def end_to_end_shape(self):
@@ -97,7 +95,7 @@ class LCN:
 
     @cached_property
     def end_to_end_stride(self):
-        return tuple(map(operator.mul, self.cumulative_strides[-1], self.strides[-1]))
+        return _times(self.cumulative_strides[-1], self.strides[-1])
 
     @cached_property
     def n_parameters(self):
@@ -108,19 +106,23 @@ class LCN:
         return self.n_parameters - self.depth + 1
 
 
-def _positive_int(value, what):
-    if isinstance(value, (bool, np.bool_)):
-        raise ArchitectureError(f"{what}: expected an int >= 1, got {value!r}")
-    try:
-        n = operator.index(value)
-    except TypeError:  # the caller refuses it, with words
-        raise ArchitectureError(
-            f"{what}: expected an int >= 1, got {value!r}; write D = 1 shapes as ints and "
-            "others as tuples of D ints"
-        ) from None
-    if n < 1:
-        raise ArchitectureError(f"{what}: expected an int >= 1, got {n}")
-    return n
+def _times(a, b):
+    return tuple(map(operator.mul, a, b))
+
+
+def _positive_ints(values, what):
+    """The entries of a shape or a stride as ints; ArchitectureError otherwise."""
+    out = []
+    for axis, value in enumerate(values):
+        wrong = f"{what}[{axis}]: expected an int >= 1, got {value!r}"
+        try:
+            out.append(operator.index(value))
+        except TypeError:  # refused, with words
+            raise ArchitectureError(f"{wrong}; write D = 1 shapes as ints and others as tuples of "
+                                    "D ints") from None
+        if isinstance(value, (bool, np.bool_)) or out[-1] < 1:
+            raise ArchitectureError(wrong)
+    return tuple(out)
 
 
 def _entries(value):
@@ -136,21 +138,15 @@ def _entries(value):
 def _shapes(filter_shapes):
     rows = _entries(filter_shapes)
     if not rows:
-        raise ArchitectureError(
-            "filter_shapes: expected one int or one tuple of D ints for each layer, at least one "
-            f"layer, got {filter_shapes!r}; for a single layer of size 3 write (3,)"
-        )
+        raise ArchitectureError("filter_shapes: expected one int or one tuple of D ints for each "
+                                f"layer, at least one layer, got {filter_shapes!r}; for a single "
+                                "layer of size 3 write (3,)")
     rows = [(r,) if (e := _entries(r)) is None else e for r in rows]
     ndim = len(rows[0])
     if ndim == 0 or any(len(r) != ndim for r in rows):
-        raise ArchitectureError(
-            "filter_shapes: expected the same number D >= 1 of axes in every layer, got "
-            f"{[len(r) for r in rows]}"
-        )
-    return tuple(
-        tuple(_positive_int(n, f"filter_shapes[{i}][{a}]") for a, n in enumerate(r))
-        for i, r in enumerate(rows)
-    )
+        raise ArchitectureError("filter_shapes: expected the same number D >= 1 of axes in every "
+                                f"layer, got {[len(r) for r in rows]}")
+    return tuple(_positive_ints(r, f"filter_shapes[{i}]") for i, r in enumerate(rows))
 
 
 def _strides(strides, depth, ndim):
@@ -158,19 +154,16 @@ def _strides(strides, depth, ndim):
     if rows is None:
         rows = (strides,) * depth
     if len(rows) != depth:
-        raise ArchitectureError(
-            f"strides: expected {depth} entries, one for each layer (the last matters only to "
-            f"apply), got {len(rows)}"
-        )
+        raise ArchitectureError(f"strides: expected {depth} entries, one for each layer (the last "
+                                f"matters only to apply), got {len(rows)}")
     out = []
     for i, r in enumerate(rows):
         e = _entries(r)
         e = (r,) * ndim if e is None else e
         if len(e) != ndim:
-            raise ArchitectureError(
-                f"strides[{i}]: expected an int or {ndim} ints, one for each axis, got {r!r}"
-            )
-        out.append(tuple(_positive_int(n, f"strides[{i}][{a}]") for a, n in enumerate(e)))
+            raise ArchitectureError(f"strides[{i}]: expected an int or {ndim} ints, one for each "
+                                    f"axis, got {r!r}")
+        out.append(_positive_ints(e, f"strides[{i}]"))
     return tuple(out)
 
 
@@ -216,15 +209,11 @@ def as_generator(seed):
 
 def standard_normal(seed, batch, shapes):
     """Arrays of independent standard normal numbers, shapes (*batch, *shape)."""
-    seed = as_generator(seed)
-    entries = _entries(batch)
-    entries = (batch,) if entries is None else entries
+    seed, entries = as_generator(seed), _entries(batch)
     try:
-        batch = tuple(operator.index(n) for n in entries)
-        if min(batch, default=0) < 0:
+        axes = tuple(map(operator.index, (batch,) if entries is None else entries))
+        if min(axes, default=0) < 0:
             raise TypeError
     except TypeError:  # the caller refuses it, with words
-        raise InputError(
-            f"batch: expected an int or a tuple of ints >= 0, got {batch!r}"
-        ) from None
-    return [seed.standard_normal(batch + tuple(k)) for k in shapes]
+        raise InputError(f"batch: expected an int or a tuple of ints >= 0, got {batch!r}") from None
+    return [seed.standard_normal(axes + tuple(k)) for k in shapes]

@@ -1,6 +1,5 @@
 """Checked conversion of what a caller passes in; the messages say how to mend it."""
 
-import math
 from numbers import Real
 
 import numpy as np
@@ -8,50 +7,34 @@ import numpy as np
 from ..errors import InputError
 from ..network import LCN
 
-FLOAT = np.dtype(np.float64)
-
-
 # Decorator: an overflow is found in the result and raised as an error, not warned about.
 quiet = np.errstate(over="ignore", invalid="ignore")
 
 
-def all_finite(a):
-    if a.size <= 64 and math.isfinite(sum(a.reshape(-1).tolist())):
-        return True  # a tenth of the time of the line below, for filters
-    return bool(np.isfinite(a).all())
-
-
 def as_net(net):
     if not isinstance(net, LCN):
-        raise InputError(
-            f"net: expected an LCN (the architecture comes first), got {type(net).__name__}"
-        )
+        raise InputError("net: expected an LCN (the architecture comes first), got "
+                         f"{type(net).__name__}")
     return net
 
 
 def as_real(value, name):
     """`value` as a float64 array with finite entries; InputError otherwise."""
-    if type(value) is np.ndarray and value.dtype == FLOAT:
-        a = value
-    else:
-        try:
-            a = np.asarray(value)
-            if a.dtype.kind not in "biuf":  # complex, strings, ragged lists, ...
-                a = np.array(value, dtype=object)
-                if a.dtype.kind == "O" and any(isinstance(x, complex) for x in a.flat):
-                    raise TypeError
-            a = np.asarray(a, dtype=FLOAT)
-        except (TypeError, ValueError, RuntimeError):
-            raise InputError(
-                f"{name}: expected an array of real numbers, got {type(value).__name__}; "
-                "convert it with numpy.asarray(..., dtype=float), a tensor with "
-                ".detach().cpu().double().numpy()"
-            ) from None
-    if not all_finite(a):
-        bad = tuple(int(n) for n in np.argwhere(~np.isfinite(a))[0])
-        raise InputError(
-            f"{name}: expected finite entries, got {a[bad]} at index {bad}; remove or replace it"
-        )
+    try:
+        a = np.asarray(value)
+        if a.dtype.kind not in "biuf":  # complex, strings, ragged lists, ...
+            a = np.array(value, dtype=object)
+            if any(isinstance(x, complex) for x in a.flat):
+                raise TypeError
+        a = np.asarray(a, dtype=float)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name}: expected an array of real numbers, got {type(value).__name__}; "
+                         "convert it with numpy.asarray(..., dtype=float), a tensor with "
+                         ".detach().cpu().double().numpy()") from None
+    if not np.isfinite(a).all():
+        bad = tuple(np.argwhere(~np.isfinite(a))[0].tolist())
+        raise InputError(f"{name}: expected finite entries, got {a[bad]} at index {bad}; remove or "
+                         "replace it")
     return a
 
 
@@ -67,29 +50,22 @@ def as_filters(net, filters, name="filters"):
     try:
         n = len(filters)
     except TypeError:
-        raise InputError(
-            f"{name}: expected a sequence of {net.depth} arrays, got {type(filters).__name__}"
-        ) from None
+        raise InputError(f"{name}: expected a sequence of {net.depth} arrays, got "
+                         f"{type(filters).__name__}") from None
     if n != net.depth:
         raise InputError(f"{name}: expected {net.depth} arrays, one for each layer, got {n}")
-    ndim, batch, out = net.ndim, None, []
+    out = []
     for i, (w, k) in enumerate(zip(filters, net.filter_shapes)):
         w = as_real(w, f"{name}[{i}]")
-        shape = w.shape
-        lead = shape[: len(shape) - ndim]
-        if len(shape) < ndim or shape[len(lead) :] != k:
-            raise InputError(
-                f"{name}[{i}]: expected shape (*batch, {', '.join(map(str, k))}), got {shape}; "
-                f"the last {ndim} axes are the filter"
-            )
-        if batch is None:
-            batch = lead
-        elif lead != batch:
-            raise InputError(
-                f"{name}[{i}]: expected the batch axes {batch} of {name}[0], got {lead}; "
-                "use numpy.broadcast_to to give every layer the same batch axes"
-            )
+        if w.shape[max(0, w.ndim - net.ndim) :] != k:
+            raise InputError(f"{name}[{i}]: expected shape (*batch, {', '.join(map(str, k))}), got "
+                             f"{w.shape}; the last {net.ndim} axes are the filter")
         out.append(w)
+        batch, lead = (x.shape[: -net.ndim] for x in (out[0], w))
+        if lead != batch:
+            raise InputError(f"{name}[{i}]: expected the batch axes {batch} of {name}[0], got "
+                             f"{lead}; use numpy.broadcast_to to give every layer the same batch "
+                             "axes")
     return out
 
 
@@ -122,11 +98,9 @@ def as_end_to_end(net, v, name="v"):
     as_net(net)
     v = as_real(v, name)
     k = net.end_to_end_shape
-    if v.ndim < net.ndim or v.shape[v.ndim - net.ndim :] != k:
-        raise InputError(
-            f"{name}: expected shape (*batch, {', '.join(map(str, k))}), the end-to-end shape of "
-            f"the network, got {v.shape}"
-        )
+    if v.shape[max(0, v.ndim - net.ndim) :] != k:
+        raise InputError(f"{name}: expected shape (*batch, {', '.join(map(str, k))}), the "
+                         f"end-to-end shape of the network, got {v.shape}")
     return v
 
 
@@ -140,10 +114,8 @@ def same_batch(net, array, batch, name, of="filters"):
     """InputError unless the leading axes of `array` (shape (*batch, *k)) are `batch`."""
     lead = array.shape[: array.ndim - net.ndim]
     if lead != batch:
-        raise InputError(
-            f"{name}: expected the batch axes {batch} of {of}, got {lead}; use "
-            "numpy.broadcast_to to match them"
-        )
+        raise InputError(f"{name}: expected the batch axes {batch} of {of}, got {lead}; use "
+                         "numpy.broadcast_to to match them")
 
 
 def as_invariants(net, invariants, batch=None, name="invariants"):
@@ -151,19 +123,15 @@ def as_invariants(net, invariants, batch=None, name="invariants"):
     d = as_real(invariants, name)
     want = net.depth - 1
     if d.ndim < 1 or d.shape[-1] != want:
-        raise InputError(
-            f"{name}: expected shape (..., {want}), one number between each layer and the next, "
-            f"got {d.shape}"
-        )
+        raise InputError(f"{name}: expected shape (..., {want}), one number between each layer and "
+                         f"the next, got {d.shape}")
     if batch is None:
         return d
     try:
         return np.broadcast_to(d, (*batch, want))
     except ValueError:
-        raise InputError(
-            f"{name}: expected leading axes that broadcast to the batch axes {batch}, "
-            f"got {d.shape[:-1]}"
-        ) from None
+        raise InputError(f"{name}: expected leading axes that broadcast to the batch axes {batch}, "
+                         f"got {d.shape[:-1]}") from None
 
 
 def check_fraction(value, name="rtol"):
@@ -174,9 +142,7 @@ def check_fraction(value, name="rtol"):
 
 def finite_result(a, what):
     """`a` unless it overflowed: an InputError in place of a silent inf or NaN."""
-    if not all_finite(a):
-        raise InputError(
-            f"{what} overflows double precision; rescale the filters first "
-            "(their norms multiply up to the norm of the result)"
-        )
+    if not np.isfinite(a).all():
+        raise InputError(f"{what} overflows double precision; rescale the filters first "
+                         "(their norms multiply up to the norm of the result)")
     return a
