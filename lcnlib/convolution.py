@@ -5,8 +5,7 @@ from math import prod
 import numpy as np
 import scipy
 
-from ._core.checks import as_filters, as_real, finite_result, quiet
-from ._core.plan import plan
+from ._core.checks import as_filters, as_packed, as_real, finite_result, quiet
 from .errors import InputError
 
 # Above this many multiplications for each output, one FFT convolution is cheaper than windows.
@@ -37,11 +36,9 @@ def end_to_end(net, filters):
     >>> end_to_end(LCN((2, 2), strides=2), [[1, 2], [3, 1]]).round(12).tolist()
     [3.0, 6.0, 1.0, 2.0]
     """
-    ws = as_filters(net, filters)
-    p = plan(net)
-    v = p.product(p.pack(ws))
-    batch = ws[0].shape[: -net.ndim]
-    return finite_result(v, "the end-to-end filter").reshape(batch + net.end_to_end_shape)
+    p, theta, batch = as_packed(net, filters)
+    v = finite_result(p.product(theta), "the end-to-end filter")
+    return v.reshape(batch + net.end_to_end_shape)
 
 
 @quiet
@@ -66,11 +63,8 @@ def cofactors(net, filters):
     >>> [c.round(12).tolist() for c in cofactors(LCN((2, 2), strides=2), [[1, 2], [3, 1]])]
     [[3.0, 0.0, 1.0], [1.0, 2.0]]
     """
-    ws = as_filters(net, filters)
-    p = plan(net)
-    c = p.cofactors(p.pack(ws))
-    finite_result(c, "a cofactor")
-    batch, k = ws[0].shape[: -net.ndim], net.end_to_end_shape
+    p, theta, batch = as_packed(net, filters)
+    c, k = finite_result(p.cofactors(theta), "a cofactor"), net.end_to_end_shape
     out = []
     for ci, ki, si in zip(c, net.filter_shapes, net.cumulative_strides):
         crop = tuple(slice(0, n - (m - 1) * s) for n, m, s in zip(k, ki, si))
@@ -109,18 +103,15 @@ def apply(net, filters, x):
     ndim = net.ndim
     need = net.end_to_end_shape
     if x.ndim < ndim or any(d < k for d, k in zip(x.shape[-ndim:], need)):
-        raise InputError(
-            f"x: expected {ndim} trailing axes of at least the end-to-end shape {need}, "
-            f"got shape {x.shape}; use longer signals or pad them"
-        )
+        raise InputError(f"x: expected {ndim} trailing axes of at least the end-to-end shape "
+                         f"{need}, got shape {x.shape}; use longer signals or pad them")
     batch, lead = ws[0].shape[:-ndim], x.shape[:-ndim]
     try:
         np.broadcast_shapes(batch, lead)
     except ValueError:
-        raise InputError(
-            f"x: expected leading axes that broadcast against the filters' batch axes {batch}, "
-            f"got {lead}; insert axes of length one in x or in the filters"
-        ) from None
+        raise InputError("x: expected leading axes that broadcast against the filters' batch axes "
+                         f"{batch}, got {lead}; insert axes of length one in x or in the filters"
+                         ) from None
     for w, s in zip(ws, net.strides):
         x = _layer(w, s, x, ndim)
     return finite_result(x, "the output")

@@ -126,7 +126,7 @@ def _lines(net, filters, other):
     ws = as_filters(net, filters)
     others = as_filters(net, other, "other")
     batch = ws[0].shape[: -net.ndim]
-    same_batch(net, others[0], batch, "other")
+    same_batch(others[0].shape[: -net.ndim], batch, "other")
     (r, u), (r2, u2) = polar(net, ws), polar(net, others)
     top = np.maximum(r.max(axis=-1), r2.max(axis=-1))[..., None]
     off = np.abs(np.diff((r / top) ** 2 - (r2 / top) ** 2, axis=-1)).max(initial=0.0)

@@ -1,11 +1,8 @@
 """Invariants of the gradient flow and the scaling fibre."""
 
-from math import prod
-
 import numpy as np
 
-from ._core.checks import as_filters, as_invariants, as_net, finite_result, quiet
-from ._core.plan import plan
+from ._core.checks import as_invariants, as_net, as_packed, finite_result, quiet
 from ._core.scaling import fibre_factors, norms
 from .errors import InputError
 
@@ -36,19 +33,16 @@ def invariants(net, filters):
     >>> invariants(LCN((2, 2, 1)), [[3, 4], [1, 2], [5]]).tolist()
     [-20.0, 20.0]
     """
-    ws = as_filters(net, filters)
-    p = plan(net)
-    squares = finite_result(norms(p, p.pack(ws)) ** 2, "a squared norm")
-    return np.diff(squares, axis=-1).reshape(*ws[0].shape[: -net.ndim], net.depth - 1)
+    p, theta, batch = as_packed(net, filters)
+    squares = finite_result(norms(p, theta) ** 2, "a squared norm")
+    return np.diff(squares).reshape(*batch, net.depth - 1)
 
 
 def _factors(net, filters, delta):
-    """Batch axes, packed filters (B, P) and their positive factors (B, H)."""
-    ws = as_filters(net, filters)
-    batch, p = ws[0].shape[: -net.ndim], plan(net)
-    delta = as_invariants(net, delta, batch).reshape(prod(batch), net.depth - 1)
-    theta = p.pack(ws)
-    return batch, theta, fibre_factors(p, theta, delta, batch)
+    """What `as_packed` returns, and the positive factors (B, H)."""
+    p, theta, batch = as_packed(net, filters)
+    delta = as_invariants(net, delta, batch).reshape(len(theta), net.depth - 1)
+    return p, theta, batch, fibre_factors(p, theta, delta, batch)
 
 
 def rescale(net, filters, invariants):
@@ -83,8 +77,7 @@ def rescale(net, filters, invariants):
     >>> [x.round(6).tolist() for x in w]
     [[1.341641, 1.788854], [0.0, 2.236068]]
     """
-    batch, theta, lam = _factors(net, filters, invariants)
-    p = plan(net)
+    p, theta, batch, lam = _factors(net, filters, invariants)
     return p.unpack(theta * np.repeat(lam, p.sizes, axis=1), batch)
 
 
@@ -125,7 +118,7 @@ def scalings(net, filters, invariants):
             f"net: expected a depth of at most {MAX_DEPTH_LISTED} to list 2^(H-1) tuples, got "
             f"{depth}; use rescale, which gives the positive one"
         )
-    batch, _, lam = _factors(net, filters, invariants)
+    *_, batch, lam = _factors(net, filters, invariants)
     signs = 1 - 2 * ((np.arange(2 ** (depth - 1))[:, None] >> np.arange(depth - 1)) & 1)
     signs = np.concatenate([signs, signs.prod(axis=1, keepdims=True)], axis=1)
     return (lam[:, None] * signs).reshape(*batch, *signs.shape)

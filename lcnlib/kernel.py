@@ -5,8 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from ._core.checks import as_end_to_end, as_filters, finite_result, quiet, same_batch
-from ._core.plan import plan
+from ._core.checks import as_end_to_end, as_packed, finite_result, quiet, same_batch
 from ._core.scaling import norms
 from .errors import InputError
 
@@ -32,14 +31,9 @@ def jacobian(net, filters):
     >>> jacobian(LCN((2, 2), strides=2), [[1, 2], [3, 1]]).round(12).astype(int).tolist()
     [[3, 0, 1, 0], [0, 3, 2, 0], [1, 0, 0, 1], [0, 1, 0, 2]]
     """
-    ws = as_filters(net, filters)
-    j = _checked_jacobians(net, ws)
-    return j.reshape(ws[0].shape[: -net.ndim] + j.shape[1:])
-
-
-def _checked_jacobians(net, ws):
-    p = plan(net)
-    return finite_result(p.jacobian(p.pack(ws)), "the Jacobian")
+    p, theta, batch = as_packed(net, filters)
+    j = finite_result(p.jacobian(theta), "the Jacobian")
+    return j.reshape(batch + j.shape[1:])
 
 
 @quiet
@@ -65,12 +59,12 @@ def ntk(net, filters):
     >>> ntk(LCN((2, 1)), [[1, 0], [2]]).round(12).tolist()
     [[5.0, 0.0], [0.0, 4.0]]
     """
-    ws = as_filters(net, filters)
-    j = _checked_jacobians(net, ws)
+    p, theta, batch = as_packed(net, filters)
+    j = finite_result(p.jacobian(theta), "the Jacobian")
     k = j @ j.transpose(0, 2, 1)  # symmetric rank-k updates: exactly symmetric
     # K is positive semidefinite: its diagonal bounds all other entries.
     finite_result(k.diagonal(axis1=1, axis2=2), "the kernel")
-    return k.reshape(ws[0].shape[: -net.ndim] + k.shape[1:])
+    return k.reshape(batch + k.shape[1:])
 
 
 @quiet
@@ -96,13 +90,11 @@ def jvp(net, filters, directions):
     >>> jvp(net, w, w).round(12).tolist(), end_to_end(net, w).round(12).tolist()
     ([6.0, 14.0, 4.0], [3.0, 7.0, 2.0])
     """
-    ws = as_filters(net, filters)
-    ds = as_filters(net, directions, "directions")
-    batch = ws[0].shape[: -net.ndim]
-    same_batch(net, ds[0], batch, "directions")
-    p = plan(net)
-    out = p.jvp(p.pack(ws), p.pack(ds))
-    return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
+    p, theta, batch = as_packed(net, filters)
+    _, direction, lead = as_packed(net, directions, "directions")
+    same_batch(lead, batch, "directions")
+    out = finite_result(p.jvp(theta, direction), "the result")
+    return out.reshape(batch + net.end_to_end_shape)
 
 
 @quiet
@@ -128,10 +120,8 @@ def vjp(net, filters, covector):
     >>> [g.round(12).tolist() for g in vjp(LCN((2, 2)), [[1, 2], [3, 1]], [1, 1, 1])]
     [[4.0, 4.0], [3.0, 3.0]]
     """
-    ws, g, batch = _with_covector(net, filters, covector)
-    p = plan(net)
-    out = finite_result(p.vjp(p.pack(ws), g), "the result")
-    return p.unpack(out, batch)
+    p, theta, batch, g = _with_covector(net, filters, covector)
+    return p.unpack(finite_result(p.vjp(theta, g), "the result"), batch)
 
 
 @quiet
@@ -155,18 +145,16 @@ def ntk_apply(net, filters, covector):
     >>> ntk_apply(LCN((2, 1)), [[1, 0], [2]], [1, 1]).round(12).tolist()
     [5.0, 4.0]
     """
-    ws, g, batch = _with_covector(net, filters, covector)
-    p = plan(net)
-    _, out = p.there_and_back(p.pack(ws), g)
+    p, theta, batch, g = _with_covector(net, filters, covector)
+    _, out = p.there_and_back(theta, g)
     return finite_result(out, "the result").reshape(batch + net.end_to_end_shape)
 
 
 def _with_covector(net, filters, covector):
-    ws = as_filters(net, filters)
+    p, theta, batch = as_packed(net, filters)
     g = as_end_to_end(net, covector, "covector")
-    batch = ws[0].shape[: -net.ndim]
-    same_batch(net, g, batch, "covector")
-    return ws, g.reshape(prod(batch), prod(net.end_to_end_shape)), batch
+    same_batch(g.shape[: -net.ndim], batch, "covector")
+    return p, theta, batch, g.reshape(len(theta), prod(p.shape))
 
 
 @quiet
@@ -203,16 +191,13 @@ def rank(net, filters, rtol=None):
     >>> rank(LCN((2, 2)), [[1, 1], [1, 2]]), rank(LCN((2, 2)), [[1, 1], [1, 1]])
     (3, 2)
     """
-    ws = as_filters(net, filters)
+    p, theta, batch = as_packed(net, filters)
     if rtol is not None and not (isinstance(rtol, Real) and 0 <= rtol < 1):
         raise InputError(f"rtol: expected a number in [0, 1), got {rtol!r}")
-    p = plan(net)
-    theta = p.pack(ws)
     sizes = norms(p, theta)
     sizes[sizes == 0] = 1.0
     j = finite_result(p.jacobian(theta / np.repeat(sizes, p.sizes, axis=1)), "the Jacobian")
     s = np.linalg.svd(j, compute_uv=False)
     tol = np.finfo(float).eps * max(j.shape[1:]) if rtol is None else rtol
     r = (s > tol * s[:, :1]).sum(axis=1)
-    batch = ws[0].shape[: -net.ndim]
     return r.reshape(batch) if batch else int(r[0])

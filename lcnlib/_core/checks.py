@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..network import LCN
+from .plan import plan
 
 # Decorator: an overflow is found in the result and raised as an error, not warned about.
 quiet = np.errstate(over="ignore", invalid="ignore")
@@ -69,6 +70,13 @@ def as_filters(net, filters, name="filters"):
     return out
 
 
+def as_packed(net, filters, name="filters"):
+    """The plan of the network, the filters packed, (B, P), and their batch axes."""
+    ws = as_filters(net, filters, name)
+    p = plan(net)
+    return p, p.pack(ws), ws[0].shape[: -net.ndim]
+
+
 def as_weights(weights):
     """Matrices of a fully connected network, with equal batch axes and fitting sizes."""
     try:
@@ -110,9 +118,8 @@ def as_tangents(net, rtol, **vectors):
     return [as_end_to_end(net, a, name) for name, a in vectors.items()]
 
 
-def same_batch(net, array, batch, name, of="filters"):
-    """InputError unless the leading axes of `array` (shape (*batch, *k)) are `batch`."""
-    lead = array.shape[: array.ndim - net.ndim]
+def same_batch(lead, batch, name, of="filters"):
+    """InputError unless the leading axes of an argument are `batch`."""
     if lead != batch:
         raise InputError(f"{name}: expected the batch axes {batch} of {of}, got {lead}; use "
                          "numpy.broadcast_to to match them")
