@@ -71,8 +71,8 @@ def test_batches_are_the_single_results(name):
 
 
 @pytest.mark.parametrize("batch", [(0,), (2, 0)])
-def test_empty_batches(batch):
-    net = NAMED["mixed 2-D"]
+@pytest.mark.parametrize("net", [NAMED["mixed 2-D"], LCN((20, 20), 9)], ids=str)
+def test_empty_batches(net, batch):
     filters = lcn.random_filters(net, 0, batch)
     assert lcn.end_to_end(net, filters).shape == (*batch, *net.end_to_end_shape)
     assert lcn.jacobian(net, filters).shape == (*batch, np.prod(

@@ -56,19 +56,6 @@ def pair_values(w):
         before = before * w[i]
 
 
-def _support(size, terms):
-    """Which of `size` exponents the product of the 1 + x^s + ... + x^(s(k-1)) contains."""
-    mask = np.zeros(size, dtype=bool)
-    mask[0] = True
-    for k, s in terms:
-        done = 1  # shifts by 0, s, ..., (done - 1) s are in
-        while done < k:
-            more = min(done, k - done)
-            mask[more * s :] |= mask[: -more * s]
-            done += more
-    return mask
-
-
 class Plan:
     """What both plans share; `spectra`, `analyse`, `coefficients`, `samples`, `fold` are theirs."""
 
@@ -78,8 +65,7 @@ class Plan:
         self.sizes = [prod(k) for k in net.filter_shapes]
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)]).tolist()
         self.parts = [slice(a, b) for a, b in zip(self.offsets[:-1], self.offsets[1:])]
-        self.places = [
-            np.ravel_multi_index(n, self.shape) for n in _exponents(net)]
+        self.places = [np.ravel_multi_index(n, self.shape) for n in _exponents(net)]
 
     def pack(self, ws):
         """List of (*batch, *k_i) -> one (B, P) array."""
@@ -88,36 +74,36 @@ class Plan:
 
     def unpack(self, theta, batch):
         """(B, P) -> list of (*batch, *k_i)."""
-        return [
-            theta[:, p].reshape(batch + k) for p, k in zip(self.parts, self.net.filter_shapes)
-        ]
+        return [theta[:, p].reshape(batch + k)
+                for p, k in zip(self.parts, self.net.filter_shapes)]
 
-    def _grid_mask(self, skip=None):
-        """Coefficients, flat, that v (or the cofactor of layer `skip`) can reach."""
-        layers = list(zip(self.net.filter_shapes, self.net.cumulative_strides))
-        if skip is not None:
-            del layers[skip]
-        mask = np.ones(1, dtype=bool)
-        for a, n in enumerate(self.shape):
-            reached = _support(n, [(k[a], s[a]) for k, s in layers])
-            mask = np.logical_and.outer(mask, reached).reshape(-1)
+    def _reached(self, skip=None):
+        """Flat mask of the coefficients that v (or the cofactor of layer `skip`) can have."""
+        mask = np.arange(prod(self.shape)) == 0
+        for i, (k, s) in enumerate(zip(self.net.filter_shapes, self.net.cumulative_strides)):
+            for axis in range(self.net.ndim) if i != skip else ():
+                step = s[axis] * prod(self.shape[axis + 1 :])
+                done = 1  # shifts by 0, 1, ..., done - 1 steps are in
+                while done < k[axis]:
+                    more = min(done, k[axis] - done)
+                    mask[more * step :] |= mask[: -more * step]
+                    done += more
         return mask
 
     @cached_property
-    def support(self):
-        """Flat mask of the end-to-end coefficients, or None when all can be non-zero."""
-        mask = self._grid_mask()
-        return None if mask.all() else mask
+    def gaps(self):
+        """Which end-to-end coefficients are zero for all filters."""
+        return np.flatnonzero(~self._reached())
 
     @cached_property
     def cofactor_supports(self):
         """(H, 1, |k|) mask of the coefficients of each cofactor on the k-grid."""
-        return np.stack([self._grid_mask(i)[None] for i in range(self.net.depth)])
+        return np.stack([self._reached(i)[None] for i in range(self.net.depth)])
 
     def mask(self, v):
-        """Set the unreachable coefficients of (..., |k|) to an exact zero, in place."""
-        if self.support is not None:
-            v[..., ~self.support] = 0.0
+        """Set the unreachable coefficients of (B, |k|) to an exact zero, in place."""
+        if len(self.gaps):
+            v[:, self.gaps] = 0.0
         return v
 
     def cofactors(self, theta):
@@ -290,7 +276,7 @@ class FFTPlan(Plan):
     def _forward(self, entries, places, n_rows):
         """Transforms of rows with these entries (B, n) at these places: (B, rows, points)."""
         rows = np.zeros((len(entries), n_rows, *self.grid))
-        rows.reshape(len(rows), -1)[:, places] = entries
+        rows.reshape(len(rows), prod(rows.shape[1:]))[:, places] = entries
         out = scipy.fft.rfftn(rows, axes=self.axes, workers=_workers(rows.size))
         return out.reshape(len(rows), n_rows, prod(self.half))
 
