@@ -117,8 +117,7 @@ def _one_guess(net, guess):
                 f"guess[{i}]: expected a non-zero filter, got zero; its direction is what tells "
                 "branches apart"
             )
-    guess = [w / np.abs(w).max() for w in guess]
-    return [w / np.linalg.norm(w) for w in guess]
+    return [w / np.abs(w).max() for w in guess]
 
 
 def not_in_function_space(rtol):
@@ -175,6 +174,7 @@ def _nearest(net, v, delta, guess, rtol, limit):
 
 def _with_signs_of(at, guess):
     """Unit filters with the admissible signs nearest to the guess, and their distance to it."""
+    guess = [g / np.linalg.norm(g) for g in guess]
     cosines = np.array([np.vdot(w, g) for w, g in zip(at.filters, guess)])
     signs = np.where(cosines < 0, -1.0, 1.0)
     if at.c * signs.prod() < 0:
