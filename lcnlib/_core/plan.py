@@ -143,19 +143,19 @@ class Plan:
     def there_and_back(self, theta, g):
         """dmu(theta)^T g, (B, P), and dmu of that, K g, (B, |k|)."""
         c = cofactor_values(self.spectra(theta))
-        back = self.pull_back(c.copy(), self.analyse(g))
+        back = self.pull_back(c, self.analyse(g))
         return back, self._push(c, back)
 
     def _push(self, c, direction):
-        """The differential from the values of the cofactors (overwritten)."""
-        c *= self.spectra(direction)
-        return self.mask(self.coefficients(c.sum(axis=0)))
+        """The differential from the values of the cofactors."""
+        values = np.einsum("hbm,hbm->bm", c, self.spectra(direction))  # one pass over memory
+        return self.mask(self.coefficients(values))
 
     def pull_back(self, c, g):
-        """All T_i^T g from the values of the cofactors (overwritten) and of g."""
-        np.conjugate(c, out=c)
-        c *= g
-        return self.samples(c)
+        """All T_i^T g from the values of the cofactors and of g."""
+        values = np.conjugate(c)
+        values *= g
+        return self.samples(values)
 
 
 def _exponents(net):
