@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._core.checks import as_filters, as_tangents
-from ._core.tangent import RTOL_TANGENT, components, frame, lifted, polar
+from ._core.checks import as_filters
+from ._core.tangent import RTOL_TANGENT, lifted, polar, split_vectors, weights
 from .errors import InputError
 
 # Below this sine of the angle between two vectors the plane is not determined well enough.
@@ -74,13 +74,8 @@ def sectional_curvature(net, filters, a, b, rtol=RTOL_TANGENT):
     >>> [round(abs(sectional_curvature(net, w, x, b)), 12) for x in (v, a)]
     [0.0, 0.5]
     """
-    ws = as_filters(net, filters)
-    a, b = as_tangents(net, rtol, a=a, b=b)
-    fr = frame(net, ws)
-    x = lifted(fr, *components(net, fr, a, "a", rtol))
-    y = lifted(fr, *components(net, fr, b, "b", rtol))
-    x = _unit(x, "a")
-    y = _unit(y, "b")
+    fr, a, b = split_vectors(net, filters, rtol, a=a, b=b)
+    x, y = _unit(lifted(fr, *a), "a"), _unit(lifted(fr, *b), "b")
     for _ in range(2):  # Gram-Schmidt, twice against rounding
         dot = sum((p * q).sum(axis=-1) for p, q in zip(x, y))[..., None]
         y = [q - dot * p for p, q in zip(x, y)]
@@ -140,10 +135,8 @@ def coordinate_curvatures(net, filters):
     ([0.0, 0.0], [[0.5, -0.5], [-0.5, 0.5]])
     """
     radii, _ = polar(net, as_filters(net, filters))
-    least = radii.min(axis=-1, keepdims=True)
-    q = (least / radii) ** 2
-    p = q / q.sum(axis=-1, keepdims=True)
-    unit = q / least**2  # r_i^-2
+    p = weights(radii)
+    unit = radii**-2.0
     mean = (p * unit).sum(axis=-1, keepdims=True)  # sum_j r_j^-4 / S
     radial = p * (unit - mean)
     spheres = -p[..., :, None] * unit[..., None, :]

@@ -3,11 +3,11 @@
 import numpy as np
 import scipy
 
-from ._core.checks import as_filters, as_real, as_tangents
+from ._core.checks import as_real
 from ._core.orbit import Orbit
 from ._core.plan import plan
 from ._core.resultants import common_root_pairs, resultants
-from ._core.tangent import RTOL_TANGENT, components, frame, lifted
+from ._core.tangent import RTOL_TANGENT, lifted, split_vectors
 from .errors import FlowError, InputError
 
 # Larger ratios of norms overflow when squared.
@@ -146,38 +146,33 @@ def parallel_transport(net, filters, velocity, a, s, rtol=RTOL_TANGENT):
     ...     ([[1, 0], [1]], [y[1] for y in geodesic_filters(net, w, [0, 1], [0, 1.0])]), a)]
     ([0.0, 1.0], [1.0, 1.0])
     """
-    curve = _Curve(net, filters, velocity, rtol)
-    (a,) = as_tangents(net, rtol, a=a)
-    s = as_real(s, "s")
-    lead, k = a.shape[: a.ndim - net.ndim], net.end_to_end_shape
-    h = lifted(curve.frame, *components(net, curve.frame, a.reshape(-1, *k), "a", rtol))
+    curve = _Curve(net, filters, velocity, rtol, a=a)
+    s, (h,) = as_real(s, "s"), curve.others
+    lead, h = h[0].shape[:-1], [x.reshape(-1, x.shape[-1]) for x in h]
     z, phi, theta = curve.smooth(s.reshape(-1))
     carried = curve.carry(z, phi, h)
     theta = np.repeat(theta, carried.shape[1], axis=0)
     out = plan(net).jvp(theta, carried.reshape(-1, carried.shape[-1]))
-    return out.reshape(s.shape + lead + k)
+    return out.reshape(s.shape + lead + net.end_to_end_shape)
 
 
 class _Curve:
     """The geodesic in lengths of the smallest filter and with speed one."""
 
-    def __init__(self, net, filters, velocity, rtol):
+    def __init__(self, net, filters, velocity, rtol, **others):
         self.net = net
-        ws = as_filters(net, filters)
-        (velocity,) = as_tangents(net, rtol, velocity=velocity)
-        fr = frame(net, ws)
+        fr, (eta, g), *others = split_vectors(net, filters, rtol, velocity=velocity, **others)
         if fr.batch:
             raise InputError(
                 f"filters: expected one set of filters without batch axes, got {fr.batch}; call "
                 "geodesic for each"
             )
-        if velocity.ndim != net.ndim:
+        if np.ndim(eta):
             raise InputError(
-                f"velocity: expected shape {net.end_to_end_shape}, got {velocity.shape}; call "
+                f"velocity: expected shape {net.end_to_end_shape}, got {np.shape(velocity)}; call "
                 "geodesic for each"
             )
-        eta, g = components(net, fr, velocity, "velocity", rtol)
-        h = lifted(fr, eta, g)
+        h, *self.others = (lifted(fr, *x) for x in ((eta, g), *others))
         speed = np.sqrt(sum((x * x).sum() for x in h))
         self.length = fr.radii.min()
         if fr.radii.max() > MAX_RATIO * self.length:
@@ -192,7 +187,7 @@ class _Curve:
         swing = fr.radii * turn / safe
         radial = eta * np.sqrt(fr.inverse_s) / safe
         self.orbit = Orbit(fr.radii / self.length, radial, swing)
-        self.frame, self.units = fr, fr.units
+        self.units = fr.units
         self.normals = [x / (n if (n := np.linalg.norm(x)) > 0 else 1.0) for x in g]
 
     def locate(self, s):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ._core.checks import as_filters, as_tangents, finite_result, quiet
+from ._core.checks import as_filters, finite_result, quiet
 from ._core.plan import plan
 from ._core.solver import checked
-from ._core.tangent import RTOL_TANGENT, components, frame, lifted
+from ._core.tangent import RTOL_TANGENT, frame, lifted, split_vectors
 
 
 def inner(net, filters, a, b, rtol=RTOL_TANGENT):
@@ -47,11 +47,7 @@ def inner(net, filters, a, b, rtol=RTOL_TANGENT):
     >>> round(inner(net, w, [1, 0], [1, 0]), 12), round(inner(net, w, [0, 1], [0, 1]), 12)
     (0.2, 0.25)
     """
-    ws = as_filters(net, filters)
-    a, b = as_tangents(net, rtol, a=a, b=b)
-    fr = frame(net, ws)
-    eta_a, g_a = components(net, fr, a, "a", rtol)
-    eta_b, g_b = components(net, fr, b, "b", rtol)
+    fr, (eta_a, g_a), (eta_b, g_b) = split_vectors(net, filters, rtol, a=a, b=b)
     out = eta_a * eta_b * fr.inverse_s
     for i, (x, y) in enumerate(zip(g_a, g_b)):
         out = out + fr.radii[..., i] ** 2 * (x * y).sum(axis=-1)
@@ -90,10 +86,8 @@ def horizontal_lift(net, filters, a, rtol=RTOL_TANGENT):
     >>> [h.round(12).tolist() for h in horizontal_lift(LCN((2, 1)), [[1, 0], [2]], [5, 4])]
     [[2.0, 2.0], [1.0]]
     """
-    ws = as_filters(net, filters)
-    (a,) = as_tangents(net, rtol, a=a)
-    fr = frame(net, ws)
-    h = lifted(fr, *components(net, fr, a, "a", rtol))
+    fr, a = split_vectors(net, filters, rtol, a=a)
+    h = lifted(fr, *a)
     return [x.reshape(x.shape[:-1] + k) for x, k in zip(h, net.filter_shapes)]
 
 

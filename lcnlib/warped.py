@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._core.checks import as_filters, as_invariants, as_real, as_tangents, finite_result, quiet
+from ._core.checks import as_filters, as_invariants, as_real, finite_result, quiet
 from ._core.orbit import ray_length
 from ._core.scaling import offsets
-from ._core.tangent import RTOL_TANGENT, components, frame, polar
+from ._core.tangent import RTOL_TANGENT, polar, split_vectors
 from .errors import InputError
 
 
@@ -162,10 +162,7 @@ def warped_velocity(net, filters, a, rtol=RTOL_TANGENT):
     >>> round(float(dt), 12), [x.round(12).tolist() for x in du]
     (4.0, [[0.0, 2.0], [0.0]])
     """
-    ws = as_filters(net, filters)
-    (a,) = as_tangents(net, rtol, a=a)
-    fr = frame(net, ws)
-    eta, g = components(net, fr, a, "a", rtol)
+    fr, (eta, g) = split_vectors(net, filters, rtol, a=a)
     return 2 * eta * fr.inverse_s, [x.reshape(x.shape[:-1] + k) for x, k in
                                     zip(g, net.filter_shapes)]
 

@@ -112,12 +112,6 @@ def as_end_to_end(net, v, name="v"):
     return v
 
 
-def as_tangents(net, rtol, **vectors):
-    """The vectors as float64 arrays of shapes (*lead, *k); they are not yet known to be tangent."""
-    check_fraction(rtol)
-    return [as_end_to_end(net, a, name) for name, a in vectors.items()]
-
-
 def same_batch(lead, batch, name, of="filters"):
     """InputError unless the leading axes of an argument are `batch`."""
     if lead != batch:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import FlowError
 from .orbit import Orbit, ray_length
-from .tangent import gaps, radial_parts
+from .tangent import gaps, weights
 
 # A difference quotient of this step leaves Newton's method a factor of a million per iteration.
 DIFFERENCE = 1e-7
@@ -74,7 +74,7 @@ def shortest(radii, units, end, others):
             length = scale * float(np.linalg.norm(x))
             velocity = [scale * (x[0] * c * u + swing * _towards(u, -y if f else y))
                         for c, u, y, swing, f in zip(
-                            radial_parts(radii), units, others, x[1:], flip)]
+                            np.sqrt(weights(radii)), units, others, x[1:], flip)]
     return Line(length, scale * rays[0], velocity)
 
 

@@ -18,7 +18,7 @@ smallest of the numbers that set a scale, every integrand is analytic in |Im z| 
 import numpy as np
 import scipy
 
-from .tangent import gaps, radial_parts
+from .tangent import gaps, weights
 
 # A panel of 3/4 keeps the strip's edge so far away that 16 Gauss nodes leave an error near
 # 9^-32, below rounding.
@@ -88,7 +88,7 @@ class Orbit:
 
     def radial(self, z):
         """Parts 1/(r_i sqrt(S)) of the unit radial vector in the layers, shape (*z.shape, H)."""
-        return radial_parts(np.sqrt(self.tau(z)[..., None] + self.a))
+        return np.sqrt(weights(np.sqrt(self.tau(z)[..., None] + self.a)))
 
     def _table(self, low, high):
         """Edges of panels around z0 that reach from low to high; integrals from z0 to them."""

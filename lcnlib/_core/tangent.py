@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
+from .checks import as_end_to_end, as_filters, check_fraction
 from .plan import plan
 from .scaling import norms
 
@@ -36,15 +37,13 @@ class Frame(NamedTuple):
 
     @property
     def weights(self):
-        """p_i = r_i^-2 / S with S = sum_j r_j^-2, shape (*batch, H); no overflow."""
-        q = (self.radii.min(axis=-1, keepdims=True) / self.radii) ** 2
-        return q / q.sum(axis=-1, keepdims=True)
+        """p_i = r_i^-2 / S with S = sum_j r_j^-2, shape (*batch, H)."""
+        return weights(self.radii)
 
     @property
     def inverse_s(self):
         """1 / S, shape (*batch,)."""
-        least = self.radii.min(axis=-1, keepdims=True)
-        return least[..., 0] ** 2 / ((least / self.radii) ** 2).sum(axis=-1)
+        return self.radii.min(axis=-1) ** 2 * weights(self.radii).max(axis=-1)
 
 
 def polar(net, ws):
@@ -72,10 +71,13 @@ def gaps(radii):
     return np.where(ratio - 1 <= 8 * EPS, 0.0, (ratio - 1) * (ratio + 1))
 
 
-def radial_parts(radii):
-    """Parts 1/(r_i sqrt(S)) of the unit radial vector in the layers, shape (*batch, H)."""
-    q = radii.min(axis=-1, keepdims=True) / radii
-    return q / np.sqrt((q * q).sum(axis=-1, keepdims=True))
+def weights(radii):
+    """p_i = r_i^-2 / S with S = sum_j r_j^-2, shape (*batch, H); no overflow.
+
+    Their roots are the parts 1/(r_i sqrt(S)) of the unit radial vector in the layers.
+    """
+    q = (radii.min(axis=-1, keepdims=True) / radii) ** 2
+    return q / q.sum(axis=-1, keepdims=True)
 
 
 def frame(net, ws):
@@ -97,6 +99,15 @@ def frame(net, ws):
         )
     units = [w.reshape((*batch, prod(k))) for w, k in zip(units, net.filter_shapes)]
     return Frame(batch, radii, units, u[..., :dim], s[..., :dim], vt[..., :dim, :])
+
+
+def split_vectors(net, filters, rtol, **vectors):
+    """The frame at the filters, and (eta, g) of each of the vectors; all of them checked."""
+    ws = as_filters(net, filters)
+    check_fraction(rtol)
+    vectors = {name: as_end_to_end(net, a, name) for name, a in vectors.items()}
+    fr = frame(net, ws)
+    return fr, *(components(net, fr, a, name, rtol) for name, a in vectors.items())
 
 
 def components(net, fr, a, name, rtol):
