@@ -14,8 +14,6 @@ factorisation.
 Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 """
 
-from math import comb
-
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -24,8 +22,6 @@ NEWTON_GOAL = 0.02
 NEWTON_LIMIT = 10
 # As many iterations as this ask for a new Hessian.
 NEWTON_SLOW = 5
-# For one flow with so few parameters the system's inverse, as one matrix, saves many calls.
-MATRIX_LIMIT = 12
 # Up to this many parameters the Hessian's eigenvectors cost less than the steps that they save.
 LIMIT = 128
 # Flows go in groups of so many numbers: their arrays stay in a core's own cache.
@@ -60,21 +56,6 @@ def _tables():
 C, A_INVERSE, TAIL, THROUGH = _tables()
 
 
-def _continuation():
-    """Row r^1 ... r^STAGES times this: the (STAGES, STAGES) matrix of the predictor, flat.
-
-    It continues the last polynomial, from its end, over a step that is r times as long.  As
-    P_n(1 + 2 x) = sum over j of comb(n, j) comb(n + j, j) x^j, it is a polynomial in r.
-    """
-    b = [[comb(n, j) * comb(n + j, j) for n in range(STAGES + 1)] for j in POWERS.tolist()]
-    table = np.einsum("ij,jk->jik", C[:, None] ** POWERS, np.array(b, float) @ THROUGH)
-    return table.reshape(STAGES, -1)
-
-
-POWERS = np.arange(1, STAGES + 1)
-CONTINUE = _continuation()
-
-
 def _diagonal():
     """Eigenvalues of A^-1, one of each conjugate pair, and the real forms of V^-1 and of V."""
     values, v = np.linalg.eig(A_INVERSE)
@@ -86,19 +67,6 @@ def _diagonal():
 
 
 LAMBDA, INTO, BACK = _diagonal()
-
-
-def _solve():
-    """Takes the parts of 1 / (LAMBDA / h + d), stacked, to the matrix (A^-1/h + d)^-1, flat."""
-    r = len(LAMBDA)
-    pair = np.einsum("ic,dj->cdij", BACK, INTO)
-    one = np.arange(r)
-    real = pair[one, one] + pair[one + r, one + r]
-    imag = pair[one, one + r] - pair[one + r, one]
-    return np.concatenate([real, imag]).reshape(2 * r, -1).T
-
-
-SOLVE = _solve()
 
 
 def _polynomial(x):
@@ -114,85 +82,40 @@ def _norm(a, scale):
 
 
 def _turn(z, q):
-    """Every flow's rows (STAGES, B, P) times its own matrix (B, P, P)."""
-    if len(q) == 1:
-        return z @ q
-    return np.matmul(z.transpose(1, 0, 2), q).transpose(1, 0, 2)
+    """Every flow's rows (STAGES, B, P) times its own matrix (B, P, P), transposed."""
+    return np.matmul(z.transpose(1, 0, 2), q.transpose(0, 2, 1)).transpose(1, 0, 2)
 
 
-class _Linear:
-    """Solves (A^-1/h + q d q^-1) dZ = G for B flows."""
-
-    def __init__(self, d, q, q_inverse, h):
-        # Rows are multiplied from the right.
-        self.q, self.qt = q_inverse.transpose(0, 2, 1), q.transpose(0, 2, 1)
-        real = LAMBDA.real[:, None, None] / h[:, None] + d
-        imag = LAMBDA.imag[:, None, None] / h[:, None]
-        size = real * real + imag * imag
-        self.real, self.imag = real / size, imag / size
-        self.matrix = None
-        if len(h) == 1 and d.shape[1] <= MATRIX_LIMIT:
-            p = d.shape[1]
-            stages = SOLVE @ np.concatenate([self.real[:, 0], self.imag[:, 0]])
-            matrix = stages @ (q[0][:, None] * q_inverse[0].T).reshape(p * p, p).T
-            matrix = matrix.reshape(STAGES, STAGES, p, p).transpose(0, 2, 1, 3)
-            self.matrix = matrix.reshape(STAGES * p, STAGES * p)
-
-    def __call__(self, g):
-        if self.matrix is not None:
-            return (self.matrix @ g.reshape(-1)).reshape(g.shape)
-        s, b, p = g.shape
-        r = len(LAMBDA)
-        g = _turn(g, self.q)
-        w = (INTO @ g.reshape(s, -1)).reshape(2, r, b, p)
-        out = np.empty_like(w)
-        np.multiply(w[0], self.real, out=out[0])
-        out[0] += w[1] * self.imag
-        np.multiply(w[1], self.real, out=out[1])
-        out[1] -= w[0] * self.imag
-        z = (BACK @ out.reshape(2 * r, -1)).reshape(s, b, p)
-        return _turn(z, self.qt)
-
-    def take(self, index):
-        out = object.__new__(_Linear)
-        out.q, out.qt = self.q[index], self.qt[index]
-        out.real, out.imag, out.matrix = self.real[:, index], self.imag[:, index], None
-        return out
+def _solve(g, h, d, q, q_inverse):
+    """The solution dZ of (A^-1/h + q d q^-1) dZ = G for B flows."""
+    (s, b, p), r = g.shape, len(LAMBDA)
+    real, imag = (INTO @ _turn(g, q_inverse).reshape(s, -1)).reshape(2, r, b, p)
+    w = (real + 1j * imag) / (LAMBDA[:, None, None] / h[:, None] + d)
+    w = np.concatenate([w.real, w.imag])
+    return _turn((BACK @ w.reshape(2 * r, -1)).reshape(s, b, p), q)
 
 
-def _newton(field, flows, linear, y, z, h, scale):
+def _newton(field, flows, modes, y, z, h, scale):
     """Improves z in place; iterations used by each flow, NEWTON_LIMIT + 1 where it failed."""
-    b = len(y)
-    used = np.full(b, NEWTON_LIMIT + 1)
-    live, last = np.arange(b), None
-    whole = z
+    used = np.full(len(y), NEWTON_LIMIT + 1)
+    live, last = np.arange(len(y)), None
     for n in range(1, NEWTON_LIMIT + 1):
-        f = field.velocity((y + z).reshape(-1, y.shape[-1]), flows).reshape(z.shape)
-        f -= (A_INVERSE @ z.reshape(STAGES, -1)).reshape(z.shape) / h[:, None]
-        dz = linear(f)
-        z += dz
-        size = _norm(dz, scale).max(axis=0)
+        x = z[:, live]
+        f = field.velocity((y[live] + x).reshape(-1, y.shape[-1]), flows[live]).reshape(x.shape)
+        f -= (A_INVERSE @ x.reshape(STAGES, -1)).reshape(x.shape) / h[live, None]
+        dz = _solve(f, h[live], *(part[live] for part in modes))
+        z[:, live] = x + dz
+        size = _norm(dz, scale[live]).max(axis=0)
         if last is None:
             left = size
         else:
             rate = np.minimum(size / np.maximum(last, 1e-300), 0.999)
             left = np.where(rate < 0.9, size * rate / (1 - rate), np.inf)
-        last = size
-        done = left <= NEWTON_GOAL
-        lost = ~(size < 1e8) if n < 3 else ~(left < np.inf)
-        stop = done | lost
-        if stop.any():
-            if z is not whole:
-                whole[:, live] = z
-            used[live[done]] = n
-            keep = ~stop
-            if not keep.any():
-                return used
-            live, last, flows = live[keep], last[keep], flows[keep]
-            y, h, scale, linear = y[keep], h[keep], scale[keep], linear.take(keep)
-            z = whole[:, live]
-    if z is not whole:
-        whole[:, live] = z
+        used[live[left <= NEWTON_GOAL]] = n
+        going = (left > NEWTON_GOAL) & ((size < 1e8) if n < 3 else (left < np.inf))
+        live, last = live[going], size[going]
+        if not len(live):
+            break
     return used
 
 
@@ -254,47 +177,38 @@ def collocate(field, y0, t, rtol, atol, show=None, stop=None):
 def _group(field, flows, out, lost, t, rtol, atol, show, stop):
     """The flows of one group, into `out` and `lost`; evaluations."""
     y = out[0, flows]
-    d, q, q_inverse = field.modes(y, flows)
-    fastest = np.abs(d).max(axis=1)
+    modes = field.modes(y, flows)
     time, end = np.full(len(y), t[0]), t[-1]
-    h = np.minimum(1.0 / np.maximum(fastest, 1e-300), end - t[0])
+    h = np.minimum(1.0 / np.maximum(np.abs(modes[0]).max(axis=1), 1e-300), end - t[0])
     old_z, old_h = np.zeros((STAGES, *y.shape)), h.copy()
     count = 0
     while len(flows):
         h = np.minimum(h, end - time)
         scale = (atol(y) if callable(atol) else atol) + rtol * np.abs(y)
-        # Predict by the last polynomial, continued.
-        matrix = ((h / old_h)[:, None] ** POWERS @ CONTINUE).reshape(-1, STAGES, STAGES)
+        # Predict by the last polynomial, continued from its end.
+        matrix = _polynomial(1 + np.outer(h / old_h, C)) - _polynomial(np.ones(1))
         z = np.ascontiguousarray(np.matmul(matrix, old_z.transpose(1, 0, 2)).transpose(1, 0, 2))
-        used = _newton(field, flows, _Linear(d, q, q_inverse, h), y, z, h, scale)
+        used = _newton(field, flows, modes, y, z, h, scale)
         count += STAGES * int(used.max())
-        solved = used <= NEWTON_LIMIT
+        solved = (used <= NEWTON_LIMIT) & ~field.refuses(flows, h)
         # The last Legendre coefficient of h y' times the ratio of the last two estimates the
         # first that is left out.
         tail = _norm((TAIL @ z.reshape(STAGES, -1)).reshape(2, *y.shape), scale)
         error = tail[1] * np.minimum(1.0, tail[1] / np.maximum(tail[0], 1e-300)) / STAGES
-        solved &= ~field.refuses(flows, h)
         error = np.where(solved, error, np.inf)
         good = error <= 1.0
         factor = (0.5 / error) ** (1 / (STAGES + 1))
         factor = np.where(solved, np.minimum(np.maximum(factor, 0.3), 3.0), 0.3)
-        new = np.where(h >= end - time, end, time + h)
+        new = np.where(good, np.where(h >= end - time, end, time + h), time)
         hit = None if stop is None else _stopped(stop, flows, good, time, new, h, y, z)
-        gone = np.zeros(len(flows), bool)
-        if good.all():
-            _report(out, t, flows, time, new, h, y, z)
-            y, old_z, old_h, time = y + z[-1], z, h, new
-            y, gone = field.hold(y, flows, time)
-        else:
-            new = np.where(good, new, time)
-            _report(out, t, flows, time, new, h, y, z)
-            y = np.where(good[:, None], y + z[-1], y)
-            old_z = np.where(good[:, None], z, old_z)
-            old_h, time = np.where(good, h, old_h), new
-            old_z[:, ~solved] = 0.0  # the predictor may be to blame
-            field.again(flows[~good])
+        _report(out, t, flows, time, new, h, y, z)
+        y, time, old_h = np.where(good[:, None], y + z[-1], y), new, np.where(good, h, old_h)
+        # Where Newton failed the predictor may be to blame.
+        old_z = np.where(good[:, None], z, old_z * solved[:, None])
+        field.again(flows[~good])
+        gone = ~good & (h * factor < np.maximum(field.shortest * np.abs(time), 1e-290))
+        if good.any():
             y[good], gone[good] = field.hold(y[good], flows[good], time[good])
-            gone |= ~good & (h * factor < np.maximum(field.shortest * np.abs(time), 1e-290))
         if hit is not None:
             for i, state in zip(*hit):
                 out[t > stop.ended[flows[i]], flows[i]] = state
@@ -306,11 +220,12 @@ def _group(field, flows, out, lost, t, rtol, atol, show, stop):
         going = (time < end) & ~gone
         if not going.all():
             flows, y, time, h, used = flows[going], y[going], time[going], h[going], used[going]
-            d, q, q_inverse = d[going], q[going], q_inverse[going]
+            modes = tuple(part[going] for part in modes)
             old_z, old_h = old_z[:, going], old_h[going]
         stale = np.flatnonzero(used >= NEWTON_SLOW)
         if len(stale):
-            d[stale], q[stale], q_inverse[stale] = field.modes(y[stale], flows[stale])
+            for part, fresh in zip(modes, field.modes(y[stale], flows[stale])):
+                part[stale] = fresh
     return count
 
 
