@@ -18,9 +18,8 @@ CHUNK = 1 << 13
 # A flow that has shrunk to this fraction is put back to its invariants: an error in them that was
 # small beside the squared filters must not become large.
 SHRUNK = 0.7
-# Gauss-Newton steps, relative to the norms of the filters: the first ones may be so large; when
-# one is as small as NEAR the next would be about its square.
-FIRST, NEAR, ITERATIONS = 0.7, 3e-6, 10
+# A Gauss-Newton step, relative to the norms of the filters, may be so large.
+FAR = 0.7
 # Closer to a singular point than so many times the distance at which `Edge` looks, it has to.
 CAUTION = 3.0
 # Lifts that are so far, relative to the filters, from where their velocity carries them have
@@ -158,7 +157,7 @@ class LiftedField:
     def velocity(self, v, flows):
         n = len(v) // len(flows)
         theta = self.stages[:n, flows].reshape(len(v), -1)
-        lost = self._lift(v, theta, np.tile(flows, n))
+        lost = self.branch.lift(v, theta, np.tile(flows, n), FAR)
         self.stages[:n, flows] = theta.reshape(n, len(flows), -1)
         g = v - self.flow.target
         force, push = self.plan.there_and_back(
@@ -198,7 +197,7 @@ class LiftedField:
         """v as it is; flows to give up for a solver that looks more closely."""
         stages = self.stages[:, flows]
         theta = stages[-1].copy()
-        gone = self._lift(v, theta, flows)
+        gone = self.branch.lift(v, theta, flows, FAR)
         passed = np.concatenate([self.ends[None, flows], stages[:-1], theta[None]])
         sign = self.branch.edges(passed.reshape(-1, passed.shape[-1]))[0]
         sign = sign.reshape(*passed.shape[:2], sign.shape[1])
@@ -225,26 +224,8 @@ class LiftedField:
             after = np.minimum(before + 1, len(key) - 1)
             nearer = (flows[after] == every) & (times[after] - time < time - times[before])
             theta[:] = thetas[np.where(nearer, after, before)]
-            lost |= self._lift(v, theta, every)
+            lost |= self.branch.lift(v, theta, every, FAR)
         return out, lost
-
-    def _lift(self, v, theta, flows):
-        """Gauss-Newton from theta, in place, for rows v of these flows; which rows failed."""
-        branch, live = self.branch, np.arange(len(v))
-        lost = np.ones(len(v), bool)
-        for n in range(ITERATIONS):
-            step, columns = branch.correction(v[live], theta[live], branch.delta[flows[live]])
-            if step is None:
-                break
-            size = np.sqrt(np.einsum("rp,rp->r", step, step) / branch.net.depth)
-            fits = size < (FIRST if n == 0 else 0.5)
-            theta[live[fits]] += (columns * step)[fits]
-            done = fits & (size < NEAR)
-            lost[live[done]] = False
-            live = live[fits & ~done]
-            if not len(live):
-                break
-        return lost
 
 
 def by_collocation(field, y0, t, rtol, atol, sizes, progress, stop=None):

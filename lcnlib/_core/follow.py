@@ -14,6 +14,9 @@ ZERO = "a filter, and v with it, goes to zero"
 # A filter that gets nearer to zero than this, relative to the largest one, is at zero: between
 # the steps of a solver no more can be told.
 AT_ZERO = 1e-5
+# Gauss-Newton steps are counted in norms of the filters: when one is as small as NEAR the next
+# would be about its square.
+NEAR, ITERATIONS = 3e-6, 20
 # Points of a step at which its filters are looked at.
 LOOK = np.linspace(0.0, 1.0, 65)
 
@@ -46,8 +49,6 @@ class Branch:
         # Where a layer of size one vanishes v = 0, the apex unless M is a line.
         self.scalars = [i for i, n in enumerate(self.plan.sizes) if n == 1 and net.dimension > 1]
         self.history = []  # (time, theta, velocity) of the last two lifts
-        # Newton converges quadratically: after a relative step this short the error is 1e-10.
-        self.near = 1e-5 / sqrt(max(1, len(theta)))
 
     def norms(self, theta):
         """(B, H); a zero filter counts as one of the least size."""
@@ -76,24 +77,35 @@ class Branch:
 
     def follow(self, v, time=None):
         """Move theta to the lift of v (B, |k|); whether that was possible."""
-        if time is not None and self._newton(v, self.predict(time), 0.3):
-            return True
-        return self._newton(v, self.theta, 1.0)
-
-    def _newton(self, v, theta, first):
-        """Gauss-Newton from theta; False where a first step above `first` says: too far."""
-        for _ in range(20):
-            step, columns = self.correction(v, theta, self.delta)
-            if step is None:
-                return False
-            size = sqrt(np.vdot(step, step) / (len(v) * self.net.depth))
-            if not size < first:
-                return False
-            theta = theta + columns * step
-            if size < self.near:
+        starts = [(self.theta, 1.0)]
+        if time is not None:
+            starts.insert(0, (self.predict(time), 0.3))
+        for start, far in starts:
+            theta = start.copy()
+            if not self.lift(v, theta, np.arange(len(v)), far).any():
                 self.theta = theta
                 return True
         return False
+
+    def lift(self, v, theta, flows, far):
+        """Gauss-Newton from theta, in place, for rows v of these flows; which rows failed.
+
+        A step above `far`, in norms of the filters, says: too far.
+        """
+        live, lost = np.arange(len(v)), np.ones(len(v), bool)
+        for _ in range(ITERATIONS):
+            if not len(live):
+                break
+            step, columns = self.correction(v[live], theta[live], self.delta[flows[live]])
+            if step is None:
+                break
+            size = np.sqrt(np.einsum("rp,rp->r", step, step) / self.net.depth)
+            fits = size < far
+            theta[live[fits]] += (columns * step)[fits]
+            done = fits & (size < NEAR)
+            lost[live[done]] = False
+            live = live[fits & ~done]
+        return lost
 
     def correction(self, v, theta, delta):
         """A Gauss-Newton step from theta, in norms of the filters, and these norms; rows.
@@ -236,17 +248,12 @@ class Edge:
             raise Left(time, ZERO if zero else "two factorisations of v have met")
         ends = np.asarray(self.branch.plan.offsets[:-1])
         turned = np.add.reduceat(last[1] * here[1], ends, axis=1) < 0
-        if turned.any():
-            times = last[0] + h * LOOK
-            norms = np.stack([self.branch.norms(hermite(last, here, x)) for x in times])
-            for b, i in np.argwhere(turned):
-                n = int(norms[:, b, i].argmin())
-                low, high = times[max(n - 1, 0)], times[min(n + 1, len(times) - 1)]
-                found = scipy.optimize.minimize_scalar(
-                    lambda x, b=b, i=i: self.branch.norms(hermite(last, here, x))[b, i],
-                    bounds=(low, high), method="bounded", options={"xatol": 1e-12 * h})
-                if found.fun < AT_ZERO * norms[0, b].max():
-                    raise Left(found.x, ZERO)
+        for b, i in np.argwhere(turned):
+            found = scipy.optimize.minimize_scalar(
+                lambda x, b=b, i=i: self.branch.norms(hermite(last, here, x))[b, i],
+                bounds=(last[0], here[0]), method="bounded", options={"xatol": 1e-12 * h})
+            if found.fun < AT_ZERO * self.branch.norms(last[1])[b].max():
+                raise Left(found.x, ZERO)
 
     def _edges(self, theta):
         """Values of `Branch.edges` relative to the start: positive until the first crossing."""

@@ -173,7 +173,7 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
 
     Parameters
     ----------
-    rhs, hessian : functions (time, (B, N)) -> (B, N), and (B, N) -> (B, N, N)
+    rhs, hessian : functions (time, (B, N)) -> (B, N), and (B, N) -> (B, N, N), for one flow
     hold : function (B, N) -> (B, N), optional
         Puts the state back to what it conserves, when the solver starts anew.
     event : function (time, (B, N)), optional
@@ -198,9 +198,6 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
     lsoda = solver_class is scipy.integrate.LSODA
     if lsoda and b > 1 and not {"lband", "uband", "jac"} & set(options):
         options = {"lband": n - 1, "uband": n - 1, **options}  # flows do not meet
-        if hessian is not None:
-            options["jac"] = lambda _, y: -_in_bands(
-                hessian(y.reshape(b, n)) * alive[..., None])
     elif hessian is not None and b == 1 and method in ("LSODA", "Radau", "BDF"):
         options = {"jac": lambda _, y: -hessian(y[None])[0], **options}
     finite = True
@@ -304,16 +301,6 @@ def _solver_class(method):
         f"method: expected one of {', '.join(METHODS)} or a subclass of scipy.integrate.OdeSolver, "
         f"got {method!r}"
     )
-
-
-def _in_bands(h):
-    """Symmetric blocks (B, N, N) on the diagonal, as the solver wants bands."""
-    b, n, _ = h.shape
-    out = np.zeros((2 * n - 1, b * n))
-    i, j = np.indices((n, n))
-    columns = j + n * np.arange(b)[:, None, None]
-    out[np.broadcast_to(i - j + n - 1, h.shape), columns] = h
-    return out
 
 
 def progress_of(progress, t):
