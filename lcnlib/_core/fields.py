@@ -13,8 +13,6 @@ from .plan import cofactor_values, pair_values, plan
 from .scaling import to_invariants
 from .solver import FOLLOWING, progress_of
 
-# Arrays of this many complex values stay in a core's own cache.
-CHUNK = 1 << 13
 # A flow that has shrunk to this fraction is put back to its invariants: an error in them that was
 # small beside the squared filters must not become large.
 SHRUNK = 0.7
@@ -38,41 +36,23 @@ class LossFlow:
         p = self.plan
         w = p.spectra(theta)
         c = cofactor_values(w)
-        v = p.mask(p.coefficients(c[-1] * w[-1])).reshape(self.shape)
-        g = np.asarray(self.slope(v), dtype=float).reshape(len(theta), -1)
+        v = p.mask(p.coefficients(c[-1] * w[-1]))
+        g = np.asarray(self.slope(v.reshape(self.shape)), dtype=float).reshape(v.shape)
         return -p.pull_back(c, p.analyse(g))
 
 
-class QuadraticFlow:
+class QuadraticFlow(LossFlow):
     """The velocity and the Hessian of a quadratic loss; any B."""
 
     def __init__(self, net, target, weight):
-        self.plan, self.target, self.weight = plan(net), target.reshape(1, -1), weight
-        self.goal = self.plan.analyse(self.target)
-        self.rows = max(1, CHUNK // (net.depth * self.plan.n_values))
+        super().__init__(net, self.slope_at, ())
+        self.shape = -1, target.size
+        self.target, self.weight = target.reshape(-1), weight
 
-    def _slope(self, v_values):
-        """Values of grad l from those of v."""
-        if self.weight is None:
-            return v_values - self.goal  # v fits on the grid: no need to interpolate
-        v = self.plan.coefficients(v_values)
-        return self.plan.analyse((v - self.target) @ self.weight)
-
-    def velocity(self, theta):
-        rows = self.rows
-        if len(theta) <= rows:
-            return self._velocity(theta)
-        out = np.empty_like(theta)
-        for i in range(0, len(theta), rows):
-            out[i : i + rows] = self._velocity(theta[i : i + rows])
-        return out
-
-    def _velocity(self, theta):
-        w = self.plan.spectra(theta)
-        c = cofactor_values(w)
-        g = self._slope(c[-1] * w[-1])
-        np.negative(g, out=g)
-        return self.plan.pull_back(c, g)
+    def slope_at(self, v):
+        """The gradient of l at rows v (B, |k|)."""
+        g = v - self.target
+        return g if self.weight is None else g @ self.weight
 
     def hessian(self, theta):
         p, a = self.plan, self.weight
@@ -81,7 +61,7 @@ class QuadraticFlow:
         w = p.spectra(theta)
         if len(w) == 1:
             return out
-        g = self._slope(w.prod(axis=0))
+        g = p.analyse(self.slope(p.product(theta)))
         layers, values = zip(*(
             (ij, np.conjugate(rest) * g) for ij, rest in pair_values(w)))
         values = [p.fold(x) if i else x for (i, _), x in zip(layers, values)]
@@ -159,9 +139,7 @@ class LiftedField:
         theta = self.stages[:n, flows].reshape(len(v), -1)
         lost = self.branch.lift(v, theta, np.tile(flows, n), FAR)
         self.stages[:n, flows] = theta.reshape(n, len(flows), -1)
-        g = v - self.flow.target
-        force, push = self.plan.there_and_back(
-            theta, g if self.flow.weight is None else g @ self.flow.weight)
+        force, push = self.plan.there_and_back(theta, self.flow.slope(v))
         self.speeds[:n, flows] = -force.reshape(n, len(flows), -1)
         out = -push
         out[lost] = np.nan
