@@ -215,6 +215,16 @@ def test_each_flow_of_a_batch_keeps_to_its_own_branch():
         np.testing.assert_allclose(x, y, atol=1e-6)
 
 
+def test_a_refused_step_of_a_network_with_ffts():
+    """Nothing moves when the only flow repeats its step: once a bare ValueError of NumPy."""
+    net, t = LCN(((3, 3),) * 3, 2), [0, 0.03]
+    loss = QuadraticLoss(np.random.default_rng(2).standard_normal(net.end_to_end_shape))
+    w = lcn.random_filters(net, 1)
+    a = lcn.gradient_flow(net, loss, w, t)
+    b = lcn.function_space_flow(net, loss, a.end_to_end[0], a.invariants[0], t, guess=w)
+    np.testing.assert_allclose(a.end_to_end, b.end_to_end, atol=1e-7)
+
+
 def test_one_layer():
     net, loss = LCN((4,), 3), QuadraticLoss(np.ones(4))
     w = lcn.random_filters(net, 0)
