@@ -118,7 +118,8 @@ def gradient_flow(
         )
     y, n_evaluations, message = done
     flat = to_invariants(p, y.reshape(-1, y.shape[-1]), np.tile(delta, (len(t), 1)))
-    flat[: len(start)] = start
+    still = (y == start).all(axis=-1).reshape(-1, 1)  # not even rounding moves what stands still
+    flat = np.where(still, np.tile(start, (len(t), 1)), flat)
     path = p.unpack(flat, (len(t), *batch))
     path = [np.ascontiguousarray(w) for w in path]
     return record(net, loss, t, path, rtol, n_evaluations, message, stop)
