@@ -176,7 +176,7 @@ def _by_solver(branch, slope, v, t, stop, **settings):
             return np.full_like(x, np.nan)  # the solver then tries a smaller step
         g = np.asarray(slope(x.reshape(v.shape)), dtype=float).reshape(x.shape)
         force, push = p.there_and_back(branch.theta, g)
-        branch.last = time, branch.theta, moving(-force)
+        branch.remember(time, moving(-force))
         return -push
 
     try:

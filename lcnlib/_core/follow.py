@@ -48,7 +48,7 @@ class Branch:
         self.pairs = common_root_pairs(net)
         # Where a layer of size one vanishes v = 0, the apex unless M is a line.
         self.scalars = [i for i, n in enumerate(self.plan.sizes) if n == 1 and net.dimension > 1]
-        self.last = None  # (time, theta, velocity) of a lift nearby
+        self.history = []  # (time, theta, velocity) of the last two lifts
 
     def norms(self, theta):
         """(B, H); a zero filter counts as one of the least size."""
@@ -60,12 +60,26 @@ class Branch:
         columns = np.repeat(norms, self.plan.sizes, axis=1)
         return self.plan.jacobian(theta / columns)
 
+    def predict(self, time):
+        """Theta extrapolated to `time` from the last two lifts and their velocities."""
+        if not self.history:
+            return self.theta
+        a, b = self.history[0], self.history[-1]
+        if a[0] == b[0] or abs(time - b[0]) > 3 * abs(b[0] - a[0]):
+            return b[1] + (time - b[0]) * b[2]
+        return hermite(b, a, time)
+
+    def remember(self, time, velocity):
+        """Keep the current lift and its velocity for the next predictions."""
+        if self.history and self.history[-1][0] == time:
+            self.history.pop()
+        self.history = [*self.history[-1:], (time, self.theta, velocity)]
+
     def follow(self, v, time=None):
         """Move theta to the lift of v (B, |k|); whether that was possible."""
         starts = [(self.theta, 1.0)]
-        if time is not None and self.last is not None:
-            before, theta, velocity = self.last
-            starts.insert(0, (theta + (time - before) * velocity, 0.3))
+        if time is not None:
+            starts.insert(0, (self.predict(time), 0.3))
         for start, far in starts:
             theta = start.copy()
             if not self.lift(v, theta, np.arange(len(v)), far).any():
