@@ -48,6 +48,15 @@ class QuadraticFlow(LossFlow):
         super().__init__(net, self.slope_at, ())
         self.shape = -1, target.size
         self.target, self.weight = target.reshape(-1), weight
+        self.goal = self.plan.analyse(target.reshape(1, -1))
+
+    def velocity(self, theta):
+        if self.weight is not None:
+            return super().velocity(theta)
+        p = self.plan
+        w = p.spectra(theta)
+        c = cofactor_values(w)
+        return -p.pull_back(c, c[-1] * w[-1] - self.goal)  # v fits: no need to interpolate
 
     def slope_at(self, v):
         """The gradient of l at rows v (B, |k|)."""
