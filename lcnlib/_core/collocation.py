@@ -14,6 +14,8 @@ factorisation.
 Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 """
 
+from math import factorial
+
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -57,22 +59,26 @@ C, A_INVERSE, TAIL, THROUGH = _tables()
 
 
 def _diagonal():
-    """Eigenvalues of A^-1, one of each conjugate pair, and the real forms of V^-1 and of V."""
+    """Eigenvalues of A^-1, one of each conjugate pair; V^-1, and what the real part of V is of."""
     values, v = np.linalg.eig(A_INVERSE)
     keep = values.imag > -1e-8
-    v_inverse = np.linalg.inv(v)[keep]
-    v = v[:, keep] * np.where(np.abs(values[keep].imag) < 1e-8, 1.0, 2.0)
-    return (values[keep], np.concatenate([v_inverse.real, v_inverse.imag]),
-            np.concatenate([v.real, -v.imag], axis=1))
+    twice = np.where(np.abs(values[keep].imag) < 1e-8, 1.0, 2.0)
+    return values[keep], np.linalg.inv(v)[keep], v[:, keep] * twice
 
 
-LAMBDA, INTO, BACK = _diagonal()
+LAMBDA, V_INVERSE, V = _diagonal()
 
 
 def _polynomial(x):
     """Matrix from Z to the collocation polynomial at x, in steps: (*x.shape, STAGES)."""
     return legendre.legvander(2 * x - 1, STAGES) @ THROUGH
 
+
+# Matrix from Z to the coefficients of that polynomial in powers of x - 1, but for the first.
+POWERS = np.arange(1, STAGES + 1)
+TAYLOR = np.stack([
+    legendre.legval(1.0, legendre.legder(np.eye(STAGES + 1), j)) * 2.0**j / factorial(j)
+    for j in POWERS.tolist()]) @ THROUGH
 
 
 def _norm(a, scale):
@@ -86,26 +92,26 @@ def _turn(z, q):
     return np.matmul(z.transpose(1, 0, 2), q.transpose(0, 2, 1)).transpose(1, 0, 2)
 
 
-def _solve(g, h, d, q, q_inverse):
-    """The solution dZ of (A^-1/h + q d q^-1) dZ = G for B flows."""
-    (s, b, p), r = g.shape, len(LAMBDA)
-    real, imag = (INTO @ _turn(g, q_inverse).reshape(s, -1)).reshape(2, r, b, p)
-    w = (real + 1j * imag) / (LAMBDA[:, None, None] / h[:, None] + d)
-    w = np.concatenate([w.real, w.imag])
-    return _turn((BACK @ w.reshape(2 * r, -1)).reshape(s, b, p), q)
+def _solve(g, inverse, q, q_inverse):
+    """The solution dZ of (A^-1/h + q d q^-1) dZ = G; `inverse` is that of LAMBDA / h + d."""
+    w = (V_INVERSE @ _turn(g, q_inverse).reshape(STAGES, -1)).reshape(inverse.shape) * inverse
+    return _turn((V @ w.reshape(len(w), -1)).real.reshape(g.shape), q)
 
 
 def _newton(field, flows, modes, y, z, h, scale):
     """Improves z in place; iterations used by each flow, NEWTON_LIMIT + 1 where it failed."""
+    d, q, q_inverse = modes
+    inverse = 1 / (LAMBDA[:, None, None] / h[:, None] + d)
     used = np.full(len(y), NEWTON_LIMIT + 1)
     live, last = np.arange(len(y)), None
     for n in range(1, NEWTON_LIMIT + 1):
-        x = z[:, live]
-        f = field.velocity((y[live] + x).reshape(-1, y.shape[-1]), flows[live]).reshape(x.shape)
-        f -= (A_INVERSE @ x.reshape(STAGES, -1)).reshape(x.shape) / h[live, None]
-        dz = _solve(f, h[live], *(part[live] for part in modes))
-        z[:, live] = x + dz
-        size = _norm(dz, scale[live]).max(axis=0)
+        here = live if len(live) < len(y) else slice(None)  # no copies as long as all go on
+        x = z[:, here]
+        f = field.velocity((y[here] + x).reshape(-1, y.shape[-1]), flows[here]).reshape(x.shape)
+        f -= (A_INVERSE @ x.reshape(STAGES, -1)).reshape(x.shape) / h[here, None]
+        dz = _solve(f, inverse[:, here], q[here], q_inverse[here])
+        z[:, here] += dz
+        size = _norm(dz, scale[here]).max(axis=0)
         if last is None:
             left = size
         else:
@@ -186,7 +192,7 @@ def _group(field, flows, out, lost, t, rtol, atol, show, stop):
         h = np.minimum(h, end - time)
         scale = (atol(y) if callable(atol) else atol) + rtol * np.abs(y)
         # Predict by the last polynomial, continued from its end.
-        matrix = _polynomial(1 + np.outer(h / old_h, C)) - _polynomial(np.ones(1))
+        matrix = np.outer(h / old_h, C)[..., None] ** POWERS @ TAYLOR
         z = np.ascontiguousarray(np.matmul(matrix, old_z.transpose(1, 0, 2)).transpose(1, 0, 2))
         used = _newton(field, flows, modes, y, z, h, scale)
         count += STAGES * int(used.max())

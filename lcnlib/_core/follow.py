@@ -11,6 +11,7 @@ from .resultants import common_root_pairs, resultants
 from .scaling import norms
 
 ZERO = "a filter, and v with it, goes to zero"
+MET = "two factorisations of v have met"
 # A filter that gets nearer to zero than this, relative to the largest one, is at zero: between
 # the steps of a solver no more can be told.
 AT_ZERO = 1e-5
@@ -223,12 +224,12 @@ class Edge:
         if self.trail:
             self._look_back(self.trail[-1], here, crossed)
         elif crossed.any():
-            raise Left(time, "two factorisations of v have met")
+            raise Left(time, MET)
         margin = branch.margin()
         near = margin < self.floor
         if near.any():
-            raise Left(time + self._rest(here, margin, near),
-                       "the differential of mu drops rank, as where two factorisations meet")
+            rest, met = self._rest(here, margin, near)
+            raise Left(time + rest, MET if met else "the differential of mu drops rank")
         self.trail.append(here)
 
     def _look_back(self, last, here, crossed):
@@ -245,7 +246,7 @@ class Edge:
             time = scipy.optimize.brentq(
                 lambda x: self._least(hermite(last, here, x)), times[max(first - 1, 0)],
                 times[first]) if first else times[0]
-            raise Left(time, ZERO if zero else "two factorisations of v have met")
+            raise Left(time, ZERO if zero else MET)
         ends = np.asarray(self.branch.plan.offsets[:-1])
         turned = np.add.reduceat(last[1] * here[1], ends, axis=1) < 0
         for b, i in np.argwhere(turned):
@@ -264,7 +265,7 @@ class Edge:
         return self._edges(theta).min()
 
     def _rest(self, here, margin, near):
-        """Time left until the margin, or better an edge, which fall linearly, is zero."""
+        """Time left until the margin, or an edge, which fall linearly, is zero; if an edge is."""
         branch, (_, theta, speed) = self.branch, here
         h = float(margin[near].min()) * 1e-3 * np.abs(theta).max() / max(
             np.abs(speed).max(), 1e-300)
@@ -276,5 +277,5 @@ class Edge:
         rests = [now[now > next_] / (now - next_)[now > next_] for now, next_ in falls]
         rests = [h * float(r.min()) if r.size else np.inf for r in rests]
         if rests[1] < 10 * rests[0]:
-            return rests[1]
-        return rests[0] if rests[0] < np.inf else 0.0
+            return rests[1], True
+        return rests[0] if rests[0] < np.inf else 0.0, False
