@@ -61,8 +61,7 @@ def main():
     if not {"cold strict build", "a browser"} & set(failed):
         run("JupyterLite", [sys.executable, "tools/live.py", "lite", "_build/test/_build/html"])
         env = {**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")}
-        # A browser waits a good deal: three of them keep two cores busy.
-        run("browser", [*PYTEST, "-n", "3", "--dist", "loadfile", "tests/browser", *LIVE], env=env)
+        run("browser", [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser", *LIVE], env=env)
     print(f"\nmake test took {time.monotonic() - start:.0f} s")
     if failed:
         sys.exit("FAILED: " + ", ".join(failed))
