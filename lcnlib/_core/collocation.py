@@ -27,7 +27,7 @@ NEWTON_SLOW = 5
 # Up to this many parameters the Hessian's eigenvectors cost less than the steps that they save.
 LIMIT = 128
 # Flows go in groups of so many numbers: their arrays stay in a core's own cache.
-GROUP = 5000
+GROUP = 2500
 # What both flows say when it has served them.
 MESSAGE = "Implicit collocation reached the last time."
 # The finest relative tolerance that rounding in the tables leaves room for.
