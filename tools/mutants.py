@@ -301,7 +301,8 @@ def main():
             sys.exit("the tests fail as they are")
         print(f"{len(found['seconds'])} tests, {sum(found['seconds'].values()):.0f} CPU seconds",
               flush=True)
-        context, places = multiprocessing.get_context("fork"), multiprocessing.Queue()
+        context = multiprocessing.get_context("fork")
+        places = context.Queue()
         copies = [copy_of(ROOT, Path(folder, f"copy{k}")) for k in range(arguments.jobs)]
 
         def tried(sample, thorough):
