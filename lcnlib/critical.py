@@ -9,7 +9,7 @@ import numpy as np
 
 from ._algebra.homotopy import CriticalSystem, start_points, track
 from ._algebra.newton import distinct
-from ._algebra.tolerances import DEFINITE, REAL, REAL_PRODUCT
+from ._algebra.tolerances import DEFINITE, REAL
 from ._core.checks import as_net
 from .errors import InputError, LCNError
 
@@ -128,11 +128,10 @@ def _check_strides(net):
         if prod(k) == 1:
             continue
         if last is not None and any(m <= n for m, n in zip(s, last)):
-            raise InputError(
-                "net: expected strides > 1 on every axis between layers that do more than scale, "
-                f"got cumulative strides {last} and then {s} in layer {i + 1}; with stride one "
-                "several factorisations share one v, and no count is known"
-            )
+            raise InputError("net: expected strides > 1 on every axis between layers that do more "
+                             f"than scale, got cumulative strides {last} and then {s} in layer "
+                             f"{i + 1}; with stride one several factorisations share one v, and no "
+                             "count is known")
         last = s
 
 
@@ -185,16 +184,14 @@ def critical_points(net, loss):
     """
     degree = ed_degree(net)
     if degree > MAX_PATHS:
-        raise InputError(
-            f"net: expected an ED degree of at most {MAX_PATHS}, got {degree}; use smaller filters"
-        )
+        raise InputError(f"net: expected an ED degree of at most {MAX_PATHS}, got {degree}; use "
+                         "smaller filters")
     quadric, scale = _normalised(net, loss)
     base, start = _start(net)
     if len(start) != degree:
-        raise LCNError(
-            f"net: monodromy found {len(start)} critical points of a generic loss where {degree} "
-            "were expected; the architecture is too ill-conditioned for this method"
-        )
+        raise LCNError(f"net: monodromy found {len(start)} critical points of a generic loss where "
+                       f"{degree} were expected; the architecture is too ill-conditioned for this "
+                       "method")
     system = CriticalSystem(net)
     quadric = quadric[np.ix_(system.reached, [*system.reached, -1])]
     for care in (1.0, 5.0, 25.0):
@@ -204,10 +201,7 @@ def critical_points(net, loss):
         far = int((np.linalg.norm(v[~arrived], axis=1) > FAR).sum())
         if len(keep) + far == degree:
             break  # no two paths have merged or got stuck
-    w = w[keep]
-    for _ in range(3):
-        w = w + system.step(w, quadric)
-    return _record(net, system, w, quadric, loss, scale, degree, far)
+    return _record(net, system, w[keep], quadric, loss, scale, degree, far)
 
 
 def _normalised(net, loss):
@@ -215,52 +209,41 @@ def _normalised(net, loss):
     try:
         target, weight = loss.target, loss.weight
     except AttributeError:
-        raise InputError(
-            f"loss: expected a QuadraticLoss, got {type(loss).__name__}; only for quadratic losses "
-            "is the number of critical points known"
-        ) from None
+        raise InputError(f"loss: expected a QuadraticLoss, got {type(loss).__name__}; only for "
+                         "quadratic losses is the number of critical points known") from None
     if target.shape != net.end_to_end_shape:
-        raise InputError(
-            f"loss: expected a target of shape {net.end_to_end_shape}, got {target.shape}"
-        )
+        raise InputError(f"loss: expected a target of shape {net.end_to_end_shape}, got "
+                         f"{target.shape}")
     size = np.linalg.norm(target)
     if size == 0:
         raise InputError("loss: expected a non-zero target; with target 0 only v = 0 is critical")
     a = np.eye(target.size) if weight is None else weight
     eigenvalues = np.linalg.eigvalsh(a)
     if eigenvalues[0] <= DEFINITE * eigenvalues[-1]:
-        raise InputError(
-            "loss: expected a positive definite weight, got eigenvalues from "
-            f"{eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}; its critical points need not be "
-            "isolated: use more data, or add a small multiple of the identity"
-        )
+        raise InputError("loss: expected a positive definite weight, got eigenvalues from "
+                         f"{eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}; its critical points need "
+                         "not be isolated: use more data, or add a small multiple of the identity")
     a = a / eigenvalues[-1]
     quadric = np.column_stack([a, -a @ target.reshape(-1) / size]).astype(complex)
     return quadric, size ** (1 / net.depth)
 
 
 def _record(net, system, w, quadric, loss, scale, degree, far):
-    v = system.mu(w)
-    real = np.linalg.norm(v.imag, axis=1) <= REAL * np.linalg.norm(v, axis=1)
-    turned = _real_filters(system, w, v)
-    error = np.linalg.norm(system.mu(turned) - v, axis=1)
-    real &= error <= REAL_PRODUCT * np.linalg.norm(v, axis=1)
-    w[real] = turned[real]
-    for _ in range(2):
-        w[real] = (w[real] + system.step(w[real], quadric)).real
+    real, w = _real_filters(system, w)
+    for _ in range(3):
+        w = w + system.step(w, quadric)
+        w[real] = w[real].real
     w = system.balance(w)
     step = np.linalg.norm(system.step(w, quadric), axis=1) / np.linalg.norm(w, axis=1)
-    v = np.zeros((len(w), loss.target.size), complex)
-    v[:, system.reached] = system.mu(w) * scale**net.depth
+    v = system.mu(w) @ np.eye(loss.target.size)[system.reached] * scale**net.depth
     v[real] = v[real].real
     rest = v - loss.target.reshape(-1)
     weight = np.eye(loss.target.size) if loss.weight is None else loss.weight
     values = 0.5 * np.einsum("ni,ij,nj->n", rest, weight, rest)
-    index = np.full(len(w), -1)
     jac = system.jacobian(w)
     # The scaling directions have positive eigenvalues of their own.
-    hessians = system.derivative(w[real], quadric, jac[real]).real
-    index[real] = (np.linalg.eigvalsh(hessians) < 0).sum(axis=1)
+    hessians = system.derivative(w, quadric, jac).real
+    index = np.where(real, (np.linalg.eigvalsh(hessians) < 0).sum(axis=1), -1)
     s = np.linalg.svd(jac, compute_uv=False)
     # Conjugate pairs tie but for rounding.
     level = np.round(values / max(np.abs(values).max(initial=0), np.finfo(float).tiny), 9)
@@ -273,13 +256,16 @@ def _record(net, system, w, quadric, loss, scale, degree, far):
         ed_degree=degree, at_infinity=far, degenerate=degree - far - len(w))
 
 
-def _real_filters(system, w, v):
-    """Real filters of a real v: the factorisation of a smooth point is unique up to scalars."""
-    out = np.empty(w.shape)
-    for part in system.parts:
-        x = w[:, part]
-        top = np.take_along_axis(x, np.abs(x).argmax(axis=1)[:, None], axis=1)
-        out[:, part] = (x * (np.abs(top) / top)).real
-    product = system.mu(out)
-    out[((product * v).sum(axis=1)).real < 0, system.parts[0]] *= -1
-    return out
+def _real_filters(system, w):
+    """Which points are real up to phases of their filters, and these without the phases.
+
+    A filter is real times a phase when |<w, w>|, without conjugation, is |w|^2.  The product of
+    the phases is real, because v^T A v = v^T A v*.
+    """
+    squares = np.stack([(w[:, part] ** 2).sum(axis=1) for part in system.parts], axis=1)
+    norms = np.stack([(np.abs(w[:, part]) ** 2).sum(axis=1) for part in system.parts], axis=1)
+    real = (np.abs(squares) >= (1 - REAL) * norms).all(axis=1)
+    phases = np.sqrt(squares[real] / norms[real])
+    phases[:, 0] *= np.sign(phases.prod(axis=1).real)
+    w[real] = (w[real] / np.repeat(phases, system.sizes, axis=1)).real
+    return real, w

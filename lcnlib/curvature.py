@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._core.checks import as_filters
+from ._core.plan import plan
 from ._core.tangent import RTOL_TANGENT, lifted, polar, split_vectors, weights
 from .errors import InputError
 
@@ -75,32 +76,27 @@ def sectional_curvature(net, filters, a, b, rtol=RTOL_TANGENT):
     [0.0, 0.5]
     """
     fr, a, b = split_vectors(net, filters, rtol, a=a, b=b)
-    x, y = _unit(lifted(fr, *a), "a"), _unit(lifted(fr, *b), "b")
-    for _ in range(2):  # Gram-Schmidt, twice against rounding
-        dot = sum((p * q).sum(axis=-1) for p, q in zip(x, y))[..., None]
-        y = [q - dot * p for p, q in zip(x, y)]
-        size = np.sqrt(sum((q * q).sum(axis=-1) for q in y))[..., None]
-        if (size <= RTOL_PLANE).any():
-            raise InputError(
-                "a, b: expected two linearly independent vectors, got parallel ones (sine of "
-                f"the angle {float(size.min()):.1e}); a plane needs two directions"
-            )
-        y = [q / size for q in y]
-    pairs = ((x, x), (y, y), (x, y))
-    aa, bb, ab = (np.stack([(p * q).sum(-1) for p, q in zip(*pair)], axis=-1) for pair in pairs)
-    prob = fr.weights
-    centred = [n - (prob * n).sum(axis=-1, keepdims=True) for n in (aa, bb, ab)]
-    out = (prob * (centred[0] * centred[1] - centred[2] ** 2)).sum(axis=-1) / fr.inverse_s
+    plane = np.broadcast_arrays(_unit(lifted(fr, *a), "a"), _unit(lifted(fr, *b), "b"))
+    xy, r = np.linalg.qr(np.stack(plane, axis=-1))
+    size = np.abs(r[..., 1, 1])
+    if (size <= RTOL_PLANE).any():
+        raise InputError("a, b: expected two linearly independent vectors, got parallel ones (sine "
+                         f"of the angle {float(size.min()):.1e}); a plane needs two directions")
+    # |X_i|^2, |Y_i|^2, <X_i, Y_i>
+    pairs = np.add.reduceat(xy[..., [0, 1, 0]] * xy[..., [0, 1, 1]], plan(net).offsets[:-1], -2)
+    prob = fr.weights[..., None]
+    aa, bb, ab = np.moveaxis(pairs - (prob * pairs).sum(axis=-2, keepdims=True), -1, 0)
+    out = (fr.weights * (aa * bb - ab**2)).sum(axis=-1) / fr.inverse_s
     return out if np.ndim(out) else float(out)
 
 
 def _unit(x, name):
-    scale = np.max([np.abs(p).max(axis=-1) for p in x], axis=0)[..., None]
+    x = np.concatenate(x, axis=-1)
+    scale = np.abs(x).max(axis=-1, keepdims=True)
     if not scale.all():
         raise InputError(f"{name}: expected a non-zero tangent vector, got zero")
-    x = [p / scale for p in x]
-    size = np.sqrt(sum((p * p).sum(axis=-1) for p in x))[..., None]
-    return [p / size for p in x]
+    x = x / scale
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def coordinate_curvatures(net, filters):

@@ -125,10 +125,8 @@ def polyphase(v, strides):
         strides = (strides,) * v.ndim
     strides = tuple(strides)
     if len(strides) != v.ndim or any(int(s) != s or s < 1 for s in strides):
-        raise InputError(
-            f"strides: expected an int >= 1 or {v.ndim} of them, one for each axis of v, "
-            f"got {strides}"
-        )
+        raise InputError(f"strides: expected an int >= 1 or {v.ndim} of them, one for each axis of "
+                         f"v, got {strides}")
     return [p.copy() for p in components(v, strides)]
 
 
@@ -165,15 +163,12 @@ def as_one_end_to_end(net, v):
     """`v` as one non-zero end-to-end filter."""
     v = as_end_to_end(net, v)
     if v.ndim != net.ndim:
-        raise InputError(
-            f"v: expected one end-to-end filter of shape {net.end_to_end_shape}, got {v.shape}; "
-            "loop over the batch"
-        )
+        raise InputError(f"v: expected one end-to-end filter of shape {net.end_to_end_shape}, got "
+                         f"{v.shape}; loop over the batch")
     if not v.any():
-        raise ZeroFilterError(
-            "v: expected a non-zero end-to-end filter, got zero; it has infinitely many "
-            "factorisations (one factor zero, the others arbitrary)"
-        )
+        raise ZeroFilterError("v: expected a non-zero end-to-end filter, got zero; it has "
+                              "infinitely many factorisations (one factor zero, the others "
+                              "arbitrary)")
     return v
 
 

@@ -183,14 +183,11 @@ def _real_roots(net, groups, real_roots):
     except TypeError:  # refused below, with words
         given = None
     if given is None or len(given) != len(groups):
-        raise InputError(
-            f"real_roots: expected one int for each group of root_groups(net), {groups}, "
-            f"got {real_roots!r}"
-        )
+        raise InputError("real_roots: expected one int for each group of root_groups(net), "
+                         f"{groups}, got {real_roots!r}")
     for r, d in zip(given, degrees):
         if not 0 <= r <= d or (d - r) % 2:
-            raise InputError(
-                f"real_roots: expected numbers between 0 and the degrees {degrees} of the groups, "
-                f"of the same parity (other roots come in conjugate pairs), got {given}"
-            )
+            raise InputError("real_roots: expected numbers between 0 and the degrees "
+                             f"{degrees} of the groups, of the same parity (other roots come in "
+                             f"conjugate pairs), got {given}")
     return given

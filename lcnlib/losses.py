@@ -36,10 +36,8 @@ class Loss:
     def __init__(self, value, gradient):
         for name, f in (("value", value), ("gradient", gradient)):
             if not callable(f):
-                raise InputError(
-                    f"{name}: expected a function of v, got {type(f).__name__}; for a quadratic "
-                    "loss use QuadraticLoss"
-                )
+                raise InputError(f"{name}: expected a function of v, got {type(f).__name__}; for a "
+                                 "quadratic loss use QuadraticLoss")
         self.value, self.gradient = value, gradient
 
 
@@ -80,29 +78,23 @@ class QuadraticLoss:
     def __init__(self, target, weight=None):
         self.target = as_real(target, "target")
         if self.target.size == 0 or self.target.ndim == 0:
-            raise InputError(
-                "target: expected an array of shape k, one number for each entry of the end-to-end "
-                f"filter, got shape {self.target.shape}"
-            )
-        self.weight = None
-        self.constant = 0.0
+            raise InputError("target: expected an array of shape k, one number for each entry of "
+                             f"the end-to-end filter, got shape {self.target.shape}")
+        self.weight, self.constant = None, 0.0
         if weight is not None:
             a = as_real(weight, "weight")
             n = self.target.size
             if a.shape != (n, n):
-                raise InputError(
-                    f"weight: expected shape ({n}, {n}), the target having {n} entries, "
-                    f"got {a.shape}"
-                )
+                raise InputError(f"weight: expected shape ({n}, {n}), the target having {n} "
+                                 f"entries, got {a.shape}")
             scale = np.abs(a).max(initial=0.0)
             if np.abs(a - a.T).max(initial=0.0) > 1e-12 * scale:
                 raise InputError("weight: expected a symmetric matrix; use (weight + weight.T) / 2")
             a = (a + a.T) / 2
             low = np.linalg.eigvalsh(a)[0]
             if low < -1e-12 * n * scale:
-                raise InputError(
-                    f"weight: expected a positive semidefinite matrix, got the eigenvalue {low:.3g}"
-                )
+                raise InputError("weight: expected a positive semidefinite matrix, got the "
+                                 f"eigenvalue {low:.3g}")
             self.weight = a
 
     @classmethod
@@ -135,44 +127,36 @@ class QuadraticLoss:
         x, y = as_real(x, "x"), as_real(y, "y")
         d, k, s = net.ndim, net.end_to_end_shape, net.end_to_end_stride
         if x.ndim < d or any(m < n for m, n in zip(x.shape[-d:], k)):
-            raise InputError(
-                f"x: expected {d} trailing axes of at least the end-to-end shape {k}, "
-                f"got shape {x.shape}"
-            )
+            raise InputError(f"x: expected {d} trailing axes of at least the end-to-end shape {k}, "
+                             f"got shape {x.shape}")
         if x.size == 0:
             raise InputError(f"x: expected at least one signal, got shape {x.shape}")
         out = tuple((m - n) // step + 1 for m, n, step in zip(x.shape[-d:], k, s))
         want = x.shape[:-d] + out
         if y.shape != want:
-            raise InputError(
-                f"y: expected shape {want}, that of the network's output, got {y.shape}"
-            )
+            raise InputError(f"y: expected shape {want}, that of the network's output, got "
+                             f"{y.shape}")
         signals, goals = x.reshape(-1, *x.shape[-d:]), y.reshape(-1, *out)
         step = (slice(None), *(slice(None, None, n) for n in s))
         windows = np.lib.stride_tricks.sliding_window_view(signals, k, tuple(range(1, d + 1)))
         windows = windows[step]  # a view, shape (samples, *out, *k); copied in chunks below
-        size, per_row = prod(k), prod(k) * prod(out[1:])
-        rows = max(1, min(out[0], CHUNK // per_row))
-        many = max(1, CHUNK // (per_row * out[0]))
+        size = prod(k)
         a, b = np.zeros((size, size)), np.zeros(size)
-        for i in range(0, len(signals), many):
-            for j in range(0, out[0], rows):
-                w = windows[i : i + many, j : j + rows].reshape(-1, size)
-                a += w.T @ w
-                b += w.T @ goals[i : i + many, j : j + rows].reshape(-1)
+        rows = np.indices(windows.shape[:2]).reshape(2, -1)
+        for i, j in np.array_split(rows, 1 + windows.size // CHUNK, axis=1):
+            w = windows[i, j].reshape(-1, size)
+            a += w.T @ w
+            b += w.T @ goals[i, j].reshape(-1)
         target = np.linalg.lstsq(a, b, rcond=size * np.finfo(float).eps)[0]
         loss = cls(target.reshape(k), (a + a.T) / 2)
         loss.constant = float(0.5 * ((y * y).sum() - target @ b))
         return loss
 
     def _checked(self, v):
-        v = as_real(v, "v")
-        d = self.target.ndim
-        if v.ndim < d or v.shape[v.ndim - d :] != self.target.shape:
-            raise InputError(
-                f"v: expected shape (*batch, {', '.join(map(str, self.target.shape))}), that of "
-                f"the loss's target, got {v.shape}"
-            )
+        v, k = as_real(v, "v"), self.target.shape
+        if v.shape[max(0, v.ndim - len(k)) :] != k:
+            raise InputError(f"v: expected shape (*batch, {', '.join(map(str, k))}), that of the "
+                             f"loss's target, got {v.shape}")
         return v
 
     def _slope(self, v):

@@ -7,8 +7,8 @@ Z of scaling directions.  So M + conj(Z) Z^* is invertible, and every step moves
 to Z: multiplied by Z^T, which F and M do not survive, the equation of a step says so.
 """
 
-from functools import reduce
 from itertools import count, pairwise
+from math import prod
 
 import numpy as np
 
@@ -37,13 +37,12 @@ class CriticalSystem:
     def __init__(self, net):
         p = plan(net)
         self.n, self.parts, self.sizes = net.n_parameters, p.parts, p.sizes
-        rows = p.places
-        self.reached = np.unique(reduce(np.add.outer, rows))
+        self.reached = np.delete(np.arange(prod(net.end_to_end_shape)), p.gaps)
         self.k = len(self.reached)
         # Values at the n-th roots of unity, n the least that tells the entries of v apart.
         n = next(n for n in count(self.k) if len(np.unique(self.reached % n)) == self.k)
         powers = np.fft.fft(np.eye(n))
-        self.evaluation = [powers[row % n] for row in rows]
+        self.evaluation = [powers[places % n] for places in p.places]
         self.interpolation = powers.conj()[:, self.reached % n] / n
 
     def values(self, w):
@@ -114,28 +113,19 @@ def track(system, w, start, stop, care=1.0):
     w = system.balance(w)
     start, stop = (np.broadcast_to(x, (len(w), *x.shape[-2:])) for x in (start, stop))
     rate = stop - start
-    tau, h = np.zeros(len(w)), np.full(len(w), 0.02)
-    arrived, lost = np.zeros(len(w), bool), np.zeros(len(w), bool)
-
-    def loss(i, t):
-        return start[i] + t[:, None, None] * rate[i]
-
-    def velocity(i, x, t):
-        return system.step(x, loss(i, t), rate[i])
-
-    while (i := np.flatnonzero(~arrived & ~lost)).size:
-        x, t, s = w[i], tau[i], np.minimum(h[i], 1 - tau[i])
-        col = s[:, None]
+    tau, h, going = np.zeros(len(w)), np.full(len(w), 0.02), np.ones(len(w), bool)
+    while (i := np.flatnonzero(going)).size:
+        x, s = w[i], np.minimum(h[i], 1 - tau[i])
+        begin, move = start[i] + tau[i, None, None] * rate[i], s[:, None, None] * rate[i]
         with np.errstate(all="ignore"):
-            k1 = velocity(i, x, t)
-            k2 = velocity(i, x + col / 2 * k1, t + s / 2)
-            k3 = velocity(i, x + col / 2 * k2, t + s / 2)
-            k4 = velocity(i, x + col * k3, t + s)
-            y = x + col / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-            end = t + s
+            k1 = system.step(x, begin, move)
+            k2 = system.step(x + k1 / 2, begin + move / 2, move)
+            k3 = system.step(x + k2 / 2, begin + move / 2, move)
+            k4 = system.step(x + k3, begin + move, move)
+            y = x + (k1 + 2 * k2 + 2 * k3 + k4) / 6
             good = np.ones(len(i), bool)
             for n in range(4):
-                step = system.step(y, loss(i, end))
+                step = system.step(y, begin + move)
                 y = y + step
                 moved = np.linalg.norm(step, axis=1) / np.linalg.norm(y, axis=1)
                 good &= moved < FIRST_CORRECTION / care * 1e-2**n
@@ -143,13 +133,12 @@ def track(system, w, start, stop, care=1.0):
                     break
             good &= moved < CONVERGED
         ok = i[good]
-        w[ok], tau[ok] = system.balance(y[good]), end[good]
-        arrived[ok] = tau[ok] >= 1
+        w[ok], tau[ok] = system.balance(y[good]), (tau[i] + s)[good]
         h[ok] = np.minimum(1.5 * s[good], LARGEST_STEP / care)
         h[i[~good]] = s[~good] / 3
-        size = np.linalg.norm(w[i], axis=1)
-        lost[i] = ~arrived[i] & ((h[i] < SMALLEST_STEP) | (size > INFINITE) | (size < 1 / INFINITE))
-    return w, arrived
+        size = np.linalg.norm(w, axis=1)
+        going = (tau < 1) & (h >= SMALLEST_STEP) & (size < INFINITE) & (size > 1 / INFINITE)
+    return w, tau >= 1
 
 
 def random_loss(k, rng):

@@ -17,10 +17,9 @@ class TooLargeError(InputError):
 
 def check_size(entries):
     if entries > MATRIX_LIMIT:
-        raise TooLargeError(
-            f"net: splitting v needs a matrix with {entries:.1e} entries, more than "
-            f"{MATRIX_LIMIT:.0e}; give lift a guess, or factor a smaller network"
-        )
+        raise TooLargeError(f"net: splitting v needs a matrix with {entries:.1e} entries, more "
+                            f"than {MATRIX_LIMIT:.0e}; give lift a guess, or factor a smaller "
+                            "network")
 
 
 def upsample(p, strides):

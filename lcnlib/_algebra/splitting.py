@@ -50,13 +50,9 @@ def split(v, layers, tol, limit):
     if not v.any():
         return []
     own = [(layers[i][0], tuple(s // g for s, g in zip(steps[i], grid))) for i in busy]
-    out = []
-    for answer in _split_busy(v / np.linalg.norm(v), own, tol, limit):
-        filters = [np.ones(shape) for shape, _ in layers]
-        for i, w in zip(busy, answer):
-            filters[i] = w
-        out.append(filters)
-    return out
+    scalars = {i: np.ones(shape) for i, (shape, _) in enumerate(layers)}
+    return [list((scalars | dict(zip(busy, answer))).values())
+            for answer in _split_busy(v / np.linalg.norm(v), own, tol, limit)]
 
 
 def _split_busy(v, layers, tol, limit):
@@ -131,8 +127,7 @@ def _check_limit(count, limit):
     if count > limit:
         raise TooManyFactorizationsError(
             f"v: expected at most limit = {limit} real factorisations, got {count} or more; pass "
-            "a larger limit, or count them with generic_kernel_count"
-        )
+            "a larger limit, or count them with generic_kernel_count")
 
 
 def distributions(degrees, multiplicities, capacities, limit=None):
@@ -155,32 +150,23 @@ def distributions(degrees, multiplicities, capacities, limit=None):
         The number of distributions, and the list of them unless there are more than `limit`: each
         one tuple for each layer, with the number of copies of every factor.
     """
-    @cache
-    def ways(j, room):
-        """Ways to place the factors j, j+1, ... when the layers, in any order, have `room`."""
-        if j == len(degrees):
-            return int(not any(map(any, room)))
-        return sum(count(j + 1, left) for _, left in placements(j, room))
+    factors = list(zip(degrees, multiplicities))
 
+    @cache
     def count(j, room):
-        return ways(j, tuple(sorted(room)))
+        """Ways to place the factors j, j+1, ... when the layers, in any order, have `room`."""
+        if j == len(factors):
+            return int(not any(map(any, room)))
+        return sum(count(j + 1, tuple(sorted(left))) for _, left in _spread(*factors[j], room))
 
-    @cache
-    def placements(j, room):
-        """(copies for each layer, room left) for every placement of the factor j."""
-        return tuple(_spread(degrees[j], multiplicities[j], room))
-
-    total = count(0, capacities)
+    total = count(0, tuple(sorted(capacities)))
     if limit is not None and total > limit:
         return total, None
     out = [((), tuple(capacities))]
-    for j in range(len(degrees)):
-        out = [
-            (chosen + (copies,), left)
-            for chosen, room in out
-            for copies, left in placements(j, room)
-            if count(j + 1, left)
-        ]
+    for j, factor in enumerate(factors, 1):
+        out = [(chosen + (copies,), left)
+               for chosen, room in out for copies, left in _spread(*factor, room)
+               if count(j, tuple(sorted(left)))]
     return total, [tuple(zip(*chosen)) for chosen, _ in out]
 
 

@@ -48,10 +48,8 @@ def rank_tolerances(tol):
     return (1e-12, max(1e-7, 100 * tol))
 
 
-# A complex critical point is real when its imaginary part is below this ...
-REAL = 1e-8
-# ... and the real filters with the same directions have its product up to this.
-REAL_PRODUCT = 1e-6
+# A complex filter is real when its imaginary part is below the root of this, after the path.
+REAL = 1e-12
 # A weight with an eigenvalue below this is not positive definite.
 DEFINITE = 1e-12
 # Half the squared distance below which v is in M, up to rounding.
