@@ -186,7 +186,7 @@ def _with_signs_of(at, guess):
 def _did_not_converge(at, rtol, error):
     what = f"Gauss-Newton from the guess stopped at relative residual {at.residual:.1e} > {rtol:g}"
     too_many = f"the factorisations cannot be listed ({error})"
-    s = at.singular()[1] if at.c else np.zeros(1)
+    s = at.singular_values() if at.c else np.zeros(1)
     if s[-1] <= 1e-6 * s[0]:
         return SingularPointError(
             f"guess: {what}, where the differential drops rank, and {too_many}; pass a guess "

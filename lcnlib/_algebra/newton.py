@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 
 from .._core.plan import plan
+from .._core.scaling import norms
 from .tolerances import RANK, ROUNDING, SAME
 
 # Above this many entries the Jacobian is not formed: its products with vectors are.
@@ -16,14 +17,14 @@ DENSE_ENTRIES = 1 << 22
 
 
 class Directions:
-    """Unit filters with their Jacobian, and the multiple of their product nearest to v.
+    """Unit filters, and the multiple of their product nearest to v.
 
     Parameters
     ----------
     net : LCN
     v : ndarray, shape (|k|,), norm one
     flat : ndarray, shape (n_parameters,)
-        Filters one after the other; only their directions matter.  Overwritten.
+        Filters one after the other; only their directions matter.
 
     Attributes
     ----------
@@ -37,24 +38,15 @@ class Directions:
 
     def __init__(self, net, v, flat):
         p = plan(net)
-        self.net, self.v, self.flat = net, v, flat
-        self.c, self.residual = 0.0, inf
-        for part in p.parts:
-            u = flat[part]
-            norm = sqrt(u.dot(u))
-            if norm == 0.0:
-                return
-            u /= norm
-        if self.dense:
-            self.jacobian = p.jacobian(flat[None])[0]
-            self.product = self.jacobian.dot(flat) / net.depth  # Euler
-        else:
-            self.product = p.product(flat[None])[0]
-        square = self.product.dot(self.product)
+        self.net, self.v, self.c, self.residual = net, v, 0.0, inf
+        size = norms(p, flat[None])[0]
+        self.flat = flat / np.repeat(np.where(size == 0, 1, size), p.sizes)
+        product = p.product(self.flat[None])[0]
+        square = product.dot(product)
         if square > 0.0:
-            self.c = self.product.dot(v) / square
+            self.c = product.dot(v) / square
         if self.c:
-            self.defect = v - self.c * self.product
+            self.defect = v - self.c * product
             self.residual = sqrt(self.defect.dot(self.defect))
 
     @property
@@ -65,73 +57,51 @@ class Directions:
     @property
     def filters(self):
         """The H unit filters, views of `flat`."""
-        p = plan(self.net)
-        return [self.flat[part].reshape(k) for part, k in zip(p.parts, self.net.filter_shapes)]
+        return plan(self.net).unpack(self.flat[None], ())
 
-    def singular(self):
-        """(U, s, V) of the Jacobian across the scaling directions, its kernel when immersive."""
-        u, s, vt = np.linalg.svd(self.jacobian, full_matrices=False)
-        n = self.net.dimension
-        return u[:, :n], s[:n], vt[:n]
+    def singular_values(self):
+        """Those of the Jacobian across the scaling directions, its kernel when immersive."""
+        j = plan(self.net).jacobian(self.flat[None])[0]
+        return np.linalg.svd(j, compute_uv=False)[: self.net.dimension]
 
     def step(self):
         """The shortest solution of c J step = v - c mu, least squares."""
-        if not self.dense:
-            return self._step_by_products()
-        u, s, vt = self.singular()
-        kept = s > RANK * s[0]
-        coefficients = self.defect.dot(u)
-        return (np.where(kept, coefficients, 0.0) / np.where(kept, self.c * s, 1.0)).dot(vt)
-
-    def _step_by_products(self):
-        """The same by LSMR, from zero, so that the answer has no part along the null space."""
         p, c, flat = plan(self.net), self.c, self.flat[None]
+        if self.dense:
+            return np.linalg.lstsq(c * p.jacobian(flat)[0], self.defect, rcond=RANK)[0]
         operator = scipy.sparse.linalg.LinearOperator(
-            (self.v.size, self.flat.size), dtype=float,
+            (self.v.size, flat.size), dtype=float,
             matvec=lambda d: c * p.jvp(flat, d.reshape(1, -1))[0],
-            rmatvec=lambda g: c * p.vjp(flat, g.reshape(1, -1))[0],
-        )
+            rmatvec=lambda g: c * p.vjp(flat, g.reshape(1, -1))[0])
+        # LSMR from zero: the answer has no part along the null space.
         return scipy.sparse.linalg.lsmr(operator, self.defect, atol=1e-10, btol=1e-10)[0]
-
-    def moved(self, step):
-        return Directions(self.net, self.v, self.flat + step)
 
     def fitted(self, size):
         """Filters of about one norm with product nearest to size v; the last carries the sign."""
-        root = abs(self.c) ** (1 / self.net.depth) * size ** (1 / self.net.depth)
-        out = [w * root for w in self.filters[:-1]]
-        last = self.c * size  # divided, not rooted: powers of 1e150 round badly
-        for _ in out:
-            last /= root
-        return [*out, self.filters[-1] * last]
+        depth = self.net.depth
+        root = abs(self.c) ** (1 / depth) * size ** (1 / depth)
+        *first, last = self.filters
+        return [*(w * root for w in first), last * (self.c * size / root ** (depth - 1))]
 
 
 def directions(net, v, filters):
     """`Directions` of unpacked filters and of any non-zero v."""
     v = v.reshape(-1)
     v = v / np.abs(v).max()
-    return Directions(net, v / np.linalg.norm(v), plan(net).pack(filters)[0].copy())
+    return Directions(net, v / np.linalg.norm(v), plan(net).pack(filters)[0])
 
 
 def polish(at, steps=30):
     """`Directions` where |c mu(filters) - v| is least, by damped Gauss-Newton steps from `at`."""
-    if at.residual < 2e-16:
-        return at
     for _ in range(steps):
-        if not at.c:
+        if not at.c or at.residual < 2e-16:
             break
-        step = at.step()
-        size, improved = 1.0, False
+        step, last = at.step(), at
         # Near rounding a full step that does not help is the end; far away, a shorter one may.
-        while not improved and size > (0.5 if at.residual < ROUNDING else 1e-3):
-            trial = at.moved(size * step)
-            improved = trial.residual < at.residual
-            size /= 4
-        if not improved:
-            break
-        stalled = at.residual < ROUNDING and trial.residual > 0.3 * at.residual
-        at = trial
-        if stalled:
+        tries = range(1 if at.residual < ROUNDING else 5)
+        trials = (Directions(at.net, at.v, last.flat + step / 4**n) for n in tries)
+        at = next((trial for trial in trials if trial.residual < last.residual), last)
+        if at is last or (last.residual < ROUNDING and at.residual > 0.3 * last.residual):
             break
     return at
 
@@ -150,7 +120,7 @@ def isolation(at):
     if not at.dense:
         return 0.0  # the singular value would cost more than all the rest
     meet = plan(net).product(np.ones((1, net.n_parameters))).max()
-    sigma = at.singular()[1][-1]
+    sigma = at.singular_values()[-1]
     return min(1 / sqrt(net.depth), 0.63 * sigma / (sqrt(meet) * net.depth))
 
 
