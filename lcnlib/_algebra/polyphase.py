@@ -47,21 +47,14 @@ def common_factor(parts, sizes, tol):
     `sizes` are the shapes of cofactors that certainly exist; the coprime ones are shorter by e
     on each axis, and empty where nothing is left.
     """
-    m = tuple(p - q + 1 for p, q in zip(parts[0].shape, sizes[0]))
-    if all(prod(q) == 1 for q in sizes):  # the parts are the rows of a matrix of rank one
-        left, s, right = np.linalg.svd([p.reshape(-1) for p in parts], full_matrices=False)
-        scalars = [np.full(q, x) for q, x in zip(sizes, left[:, 0])]
-        return [(scalars, (s[0] * right[0]).reshape(m), (0,) * len(m))]
     r, columns = syzygies(parts, sizes)
-    size = np.linalg.norm(r, 2)
-    degrees = dict.fromkeys(
-        tuple(excess(r, columns, axis, level * size) for axis in range(len(m)))
-        for level in rank_tolerances(tol))
-    out = []
-    for e in degrees:
+    size, out = np.linalg.norm(r, 2), []
+    for e in dict.fromkeys(
+            tuple(excess(r, columns, axis, level * size) for axis in range(len(columns)))
+            for level in rank_tolerances(tol)):
         cofactors = cofactors_of(r, columns, sizes, e)
         used = [(p, u) for p, u in zip(parts, cofactors) if u.size]
-        shape = tuple(n + d for n, d in zip(m, e))
+        shape = tuple(p - q + 1 + d for p, q, d in zip(parts[0].shape, sizes[0], e))
         out.append((cofactors, divide(*zip(*used), shape), e))
     return out
 
@@ -71,41 +64,38 @@ def cofactors_of(r, columns, sizes, e):
     inside = (columns >= np.array(e)[:, None]).all(axis=0)
     q = np.zeros(r.shape[1])
     q[inside] = np.linalg.svd(r[:, inside])[2][-1]
-    blocks = np.split(q, np.cumsum([prod(size) for size in sizes])[:-1])
-    return [x.reshape(size)[tuple(slice(n - d) for n, d in zip(size, e))]
-            for x, size in zip(blocks, sizes)]
+    widest = map(max, zip(*sizes))
+    return [x[tuple(slice(n - d) for n, d in zip(size, e))]
+            for x, size in zip(q.reshape(len(sizes), *widest), sizes)]
 
 
 def syzygies(parts, sizes):
     """R factor of the system v_c q_* = v_* q_c, and for each column its distances to the end.
 
-    * is one mixture of all components: the strongest, which is the best conditioned.
+    * is one mixture of all components: the strongest, which is the best conditioned.  All q_c are
+    given the widest size; beyond the end of one its distances are negative.
     """
     widest = tuple(map(max, zip(*sizes)))
     longest = tuple(map(max, zip(*(p.shape for p in parts))))
-    check_size(len(parts) * prod(map(add, longest, widest)) * sum(map(prod, sizes)))
+    check_size(len(parts) ** 2 * prod(map(add, longest, widest)) * prod(widest))
     padded = np.zeros((len(parts), *longest))
     for row, p in zip(padded, parts):
         row[tuple(map(slice, p.shape))] = p
     padded /= np.linalg.norm(padded) or 1.0
     mix = np.linalg.svd(padded.reshape(len(parts), -1), full_matrices=False)[0][:, 0]
-    number = np.arange(prod(widest)).reshape(widest)
-    picked = np.concatenate([number[tuple(map(slice, q))].reshape(-1) for q in sizes])
-    owner = np.repeat(np.arange(len(parts)), [prod(q) for q in sizes])
-    strongest = convolution_matrix(np.tensordot(mix, padded, 1), widest)[:, picked]
-    blocks = [
-        mix[owner] * convolution_matrix(p, widest)[:, picked] - strongest * (owner == c)
-        for c, p in enumerate(padded)]
-    columns = np.concatenate(
-        [np.array(q)[:, None] - 1 - np.indices(q).reshape(len(q), -1) for q in sizes], axis=1)
+    strongest = convolution_matrix(np.tensordot(mix, padded, 1), widest)
+    blocks = [np.kron(mix, convolution_matrix(p, widest)) - np.kron(own, strongest)
+              for p, own in zip(padded, np.eye(len(parts)))]
+    places = np.indices(widest).reshape(len(widest), -1)
+    columns = np.concatenate([np.array(q)[:, None] - 1 - places for q in sizes], axis=1)
     return np.linalg.qr(np.concatenate(blocks), mode="r"), columns
 
 
 def excess(r, columns, axis, tol):
     """Largest e on this axis for which cofactors shorter by e still exist."""
-    e = 0
+    limits = np.zeros((len(columns), 1), int)
     while True:
-        keep = columns[axis] >= e + 1
+        limits[axis] += 1
+        keep = (columns >= limits).all(axis=0)
         if not keep.any() or np.linalg.svd(r[:, keep], compute_uv=False)[-1] > tol:
-            return e
-        e += 1
+            return limits[axis, 0].item() - 1
