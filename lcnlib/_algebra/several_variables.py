@@ -11,18 +11,18 @@ tell which form belongs to which factor, and f_i solves the linear system f d_a 
 After W. Ruppert (1986) and S. Gao (2003).
 """
 
-from functools import reduce
-from itertools import combinations, pairwise
+from itertools import combinations
+from math import prod
 from operator import itemgetter
 
 import numpy as np
 import scipy
 from numpy.polynomial.polynomial import polyder, polyval
 
-from .polynomials import check_size, convolution_matrix, multiply, scaled_values
+from .polynomials import check_size, convolution_matrix, scaled_values
 from .polyphase import common_factor
 from .roots import real_factors
-from .tolerances import OUTER_SLAB, REMAINDER, SEPARATION, rank_tolerances
+from .tolerances import OUTER_SLAB, rank_tolerances
 
 # Random lines tried for a well-conditioned one.
 LINES = 6
@@ -41,7 +41,7 @@ def factor_candidates(p, tol):
     if p.ndim < 2:
         return [real_factors(p, tol)] if p.ndim else [[]]
     p, monomials = _strip(p / np.linalg.norm(p))
-    further = factor_candidates if 1 in p.shape else _squarefree_part_first
+    further = factor_candidates if 1 in p.shape else _irreducible
     return [monomials + factors for factors in further(p, tol)]
 
 
@@ -60,84 +60,55 @@ def _strip(p):
     return p, factors
 
 
-def _squarefree_part_first(p, tol):
-    """f_red = p / gcd(p, dp) has the same factors once each; multiplicities from the gcd."""
-    if all(any(_separated(_restrict(p, a, at)) for at in _points(p, a)) for a in range(p.ndim)):
-        yield from ([(f, 1) for f in factors] for factors in _split_squarefree(p, tol))
-        return
-    parts = [p] + [polyder(p, axis=a) for a in range(p.ndim)]
-    for cofactors, repeated, _ in common_factor(parts, [q.shape for q in parts], tol):
-        for factors in _split_squarefree(cofactors[0], tol):
-            yield _multiplicities(factors, repeated)
+def _irreducible(p, tol):
+    """The factors of p / gcd(p, Dp), which has those of p once each.
+
+    D = sum_a r_a x_a d_a, and r is such that it multiplies no two monomials by the same number.
+    """
+    slope = p * np.tensordot(np.sqrt(np.arange(2, p.ndim + 2)), np.indices(p.shape), 1)
+    for (f, _), _, _ in common_factor([p, slope], [p.shape] * 2, tol):
+        if min(f.shape) < 2:
+            continue  # what a wrong degree of the repeated part leads to
+        f = f / np.linalg.norm(f)
+        s, forms = _ruppert(f)
+        for nullity in dict.fromkeys(
+                max(1, int((s <= level * s[0]).sum())) for level in rank_tolerances(tol)):
+            factors = [f] if nullity == 1 else _from_forms(f, [g[-nullity:] for g in forms])
+            yield _with_multiplicities(p, factors)
 
 
-def _points(p, axis):
-    """Points of all other axes, to lay a line along this one through each."""
-    rng, size = np.random.default_rng(axis), (LINES, p.ndim - 1)
+def _points(count, n_variables):
+    """Points away from the axes."""
+    rng, size = np.random.default_rng(0), (count, n_variables)
     return rng.uniform(0.6, 1.4, size) * rng.choice([-1.0, 1.0], size)
 
 
-def _separated(line):
-    """Whether the roots are well separated, which those of a repeated factor are not."""
-    x = np.roots(line[::-1])
-    size = np.hypot(np.abs(x), 1)
-    distance = np.abs(x[:, None] - x) / (size[:, None] * size) + np.eye(len(x))
-    return len(x) == len(line) - 1 and distance.min() > SEPARATION
-
-
-def _multiplicities(factors, repeated):
-    """How often each factor divides p: once more than it divides gcd(p, dp)."""
-    out = []
-    for f in factors:
-        m = 1
-        while all(a >= b for a, b in zip(repeated.shape, f.shape)):
-            shape = tuple(a - b + 1 for a, b in zip(repeated.shape, f.shape))
-            matrix = convolution_matrix(f, shape)
-            q, *_ = np.linalg.lstsq(matrix, repeated.reshape(-1), rcond=None)
-            error = np.linalg.norm(matrix @ q - repeated.reshape(-1))
-            if error > REMAINDER * np.linalg.norm(repeated):
-                break
-            repeated, m = q.reshape(shape), m + 1
-        out.append((f, m))
-    return out
-
-
-def _split_squarefree(f, tol):
-    """Candidates for the real irreducible factors of a squarefree f."""
-    f = f / np.linalg.norm(f)
-    if min(f.shape) == 1:
-        return []  # what a wrong degree of the repeated part leads to
-    s, forms, shapes = _ruppert(f)
-    out = []
-    for nullity in dict.fromkeys(
-            max(1, int((s <= level * s[0]).sum())) for level in rank_tolerances(tol)):
-        try:
-            out.append([f] if nullity == 1 else _from_forms(f, forms[-nullity:], shapes))
-        except np.linalg.LinAlgError:  # a wrong nullity
-            continue
-    return out
+def _with_multiplicities(p, factors):
+    """log|p| is a constant and the sum of m_i log|f_i|: least squares at some points."""
+    points = _points(4 * len(factors) + 4, p.ndim)
+    logs = np.log(np.abs([[_restrict(f, -1, x) for x in points] for f in (p, *factors)]))
+    logs -= logs.mean(axis=1, keepdims=True)
+    return list(zip(factors, np.rint(np.linalg.lstsq(logs[1:].T, logs[0])[0]).astype(int).tolist()))
 
 
 def _ruppert(f):
-    """Singular values and vectors of the closedness of sum (g_a / f) dx_a, the shapes of g_a.
+    """Singular values of the closedness of sum (g_a / f) dx_a, and the singular g_a.
 
     The equation of axes a < b is f d_b g_a - g_a d_b f = f d_a g_b - g_b d_a f.
     """
     d = f.ndim
-    n = np.array(f.shape)
-    shapes = [tuple(n - (np.arange(d) == a)) for a in range(d)]
-    starts = np.concatenate([[0], np.cumsum([np.prod(s) for s in shapes])])
-    check_size(d * (d - 1) // 2 * np.prod(2 * n) * starts[-1])
-    parts = [slice(*ends) for ends in pairwise(starts)]
-    slopes = [polyder(f, axis=a) for a in range(d)]
-    blocks = []
+    shapes = [tuple(np.array(f.shape) - (np.arange(d) == a)) for a in range(d)]
+    sizes = [prod(shape) for shape in shapes]
+    check_size(d * (d - 1) // 2 * prod(2 * n for n in f.shape) * sum(sizes))
+    slopes, blocks = [polyder(f, axis=a) for a in range(d)], []
     for a, b in combinations(range(d), 2):
-        own = _equation(f, slopes[b], shapes[a], b)
-        block = np.zeros((len(own), starts[-1]))
-        block[:, parts[a]], block[:, parts[b]] = own, -_equation(f, slopes[a], shapes[b], a)
-        blocks.append(block)
-    r = np.linalg.qr(np.concatenate(blocks), mode="r")
-    return *np.linalg.svd(r)[1:], shapes
+        own, other = _equation(f, slopes[b], shapes[a], b), _equation(f, slopes[a], shapes[b], a)
+        row = [np.zeros((len(own), size)) for size in sizes]
+        row[a], row[b] = own, -other
+        blocks.append(np.hstack(row))
+    s, forms = np.linalg.svd(np.linalg.qr(np.concatenate(blocks), mode="r"))[1:]
+    forms = np.split(forms, np.cumsum(sizes)[:-1], axis=1)
+    return s, [g.reshape(-1, *shape) for g, shape in zip(forms, shapes)]
 
 
 def _equation(f, g, shape, axis):
@@ -149,36 +120,24 @@ def _equation(f, g, shape, axis):
     return out
 
 
-def _from_forms(f, null, shapes):
-    """The factors from a basis of closed forms; LinAlgError when the residues contradict it."""
-    contradiction, count = np.linalg.LinAlgError("a wrong nullity"), len(null)
-    cuts = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
-    forms = [g.reshape(count, *s) for g, s in zip(np.split(null, cuts, axis=1), shapes)]
+def _from_forms(f, forms):
+    """The factors from a basis of closed forms; none when the residues contradict it."""
     residues = [_residues(f, g, axis) for axis, g in enumerate(forms)]
-    table = np.concatenate(residues, axis=1)
+    table, count = np.concatenate(residues, axis=1), len(forms[0])
     pick = scipy.linalg.qr(table, mode="r", pivoting=True)[1][:count]
-    dual = np.linalg.inv(table[:, pick])
+    dual = np.linalg.pinv(table[:, pick])
     coordinates = np.abs(dual @ table)
     owner = coordinates.argmax(axis=0)
     if (np.abs(coordinates - np.eye(count)[:, owner]) > 0.2).any():
-        raise contradiction
+        return []
     degrees = np.zeros((count, f.ndim), dtype=int)
     np.add.at(degrees, (owner, np.repeat(range(f.ndim), [r.shape[1] for r in residues])), 1)
-    if (degrees.sum(axis=0) != np.array(f.shape) - 1).any():
-        raise contradiction
-    partner = np.abs(dual @ table[:, pick].conj()).argmax(axis=0)
     out = []
-    for i, j in enumerate(partner):
-        if j < i:
-            continue
-        if partner[j] != i:
-            raise contradiction
-        weight = dual[i].real if i == j else 2 * dual[i].real
-        shape = tuple(degrees[i] + 1 if i == j else 2 * degrees[i] + 1)
-        out.append(_integrate(f, [np.tensordot(weight, g, 1) for g in forms], shape))
-    product = reduce(multiply, out)
-    if abs(np.vdot(product, f)) <= 0.99 * np.linalg.norm(product):
-        raise contradiction
+    for i, j in enumerate(np.abs(dual @ table[:, pick].conj()).argmax(axis=0)):
+        if j >= i:  # a real factor, or the first of a conjugate pair
+            weight = (1 + (i < j)) * dual[i].real
+            shape = tuple((1 + (i < j)) * degrees[i] + 1)
+            out.append(_integrate(f, [np.tensordot(weight, g, 1) for g in forms], shape))
     return out
 
 
@@ -194,13 +153,12 @@ def _residues(f, forms, axis):
         slope = scaled_values(polyder(line), points)
         return np.abs(slope).min(initial=np.inf) / np.abs(line).sum(), at, points, slope
 
-    _, at, points, slope = max(map(look, _points(f, axis)), key=itemgetter(0))
-    values = [scaled_values(_restrict(g, axis, at), points) for g in forms]
-    return np.array(values) / slope
+    _, at, points, slope = max(map(look, _points(LINES, f.ndim - 1)), key=itemgetter(0))
+    return np.array([scaled_values(_restrict(g, axis, at), points) for g in forms]) / slope
 
 
 def _restrict(p, axis, at):
-    """p as a polynomial in one variable, the others fixed."""
+    """p as a polynomial in one variable, the others fixed; its value when all are."""
     p = np.moveaxis(p, axis, -1)
     for x in at:
         p = polyval(x, p)

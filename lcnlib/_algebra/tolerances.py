@@ -32,11 +32,6 @@ OUTER_COEFFICIENT = 1e-15
 OUTER_SLAB = 1e-12
 # Roots with multiplicities that are this far from p, before Gauss-Newton, are not tried.
 ROUGH = 1e-4
-# An m-fold root splits by eps^(1/m) on the projective line: up to m = 7 less than this.
-SEPARATION = 0.01
-# A factor divides the repeated part when the remainder is below this: the square root of the
-# tolerance for ranks, with a margin.
-REMAINDER = 1e-5
 
 
 def rank_tolerances(tol):
