@@ -12,6 +12,7 @@ from ._algebra.newton import distinct
 from ._algebra.tolerances import DEFINITE, REAL
 from ._core.checks import as_net
 from .errors import InputError, LCNError
+from .losses import QuadraticLoss
 
 # More paths than this take minutes.
 MAX_PATHS = 2000
@@ -206,18 +207,17 @@ def critical_points(net, loss):
 
 def _normalised(net, loss):
     """(A, -A v*) with |A| = |v*| = 1, and the scale of the filters."""
-    try:
-        target, weight = loss.target, loss.weight
-    except AttributeError:
+    if not isinstance(loss, QuadraticLoss):
         raise InputError(f"loss: expected a QuadraticLoss, got {type(loss).__name__}; only for "
-                         "quadratic losses is the number of critical points known") from None
+                         "quadratic losses is the number of critical points known")
+    target = loss.target
     if target.shape != net.end_to_end_shape:
         raise InputError(f"loss: expected a target of shape {net.end_to_end_shape}, got "
                          f"{target.shape}")
     size = np.linalg.norm(target)
     if size == 0:
         raise InputError("loss: expected a non-zero target; with target 0 only v = 0 is critical")
-    a = np.eye(target.size) if weight is None else weight
+    a = np.eye(target.size) if loss.weight is None else loss.weight
     eigenvalues = np.linalg.eigvalsh(a)
     if eigenvalues[0] <= DEFINITE * eigenvalues[-1]:
         raise InputError("loss: expected a positive definite weight, got eigenvalues from "

@@ -193,13 +193,9 @@ def _canonical(filters):
     return out
 
 
-def _flat(found):
-    return np.array([np.concatenate([w.reshape(-1) for w in filters]) for filters in found])
-
-
 def _answers(net, found, powers):
     """The distinct ones, the most accurate copy of each, for v itself and in order."""
     found = [_canonical(at.filters) for at in sorted(found, key=lambda at: at.residual)]
-    kept = [_unbalanced(net, found[i], powers) for i in distinct(_flat(found))]
-    entries = np.round(_flat(kept), 8)
-    return [kept[i] for i in np.lexsort(entries.T[::-1])]
+    rows = [np.concatenate(filters, axis=None) for filters in found]
+    kept = [_unbalanced(net, found[i], powers) for i in distinct(rows)]
+    return sorted(kept, key=lambda filters: np.concatenate(filters, axis=None).round(8).tolist())

@@ -18,10 +18,8 @@ from .tolerances import rank_tolerances
 
 def components(v, strides):
     """Views of v, one for each residue modulo the strides, in C order."""
-    return [
-        v[tuple(slice(c, None, s) for c, s in zip(residue, strides))]
-        for residue in np.ndindex(*strides)
-    ]
+    return [v[tuple(slice(c, None, s) for c, s in zip(residue, strides))]
+            for residue in np.ndindex(*strides)]
 
 
 def split_first(v, shape, strides, tol):
@@ -78,9 +76,7 @@ def syzygies(parts, sizes):
     widest = tuple(map(max, zip(*sizes)))
     longest = tuple(map(max, zip(*(p.shape for p in parts))))
     check_size(len(parts) ** 2 * prod(map(add, longest, widest)) * prod(widest))
-    padded = np.zeros((len(parts), *longest))
-    for row, p in zip(padded, parts):
-        row[tuple(map(slice, p.shape))] = p
+    padded = np.stack([np.pad(p, [(0, n - m) for n, m in zip(longest, p.shape)]) for p in parts])
     padded /= np.linalg.norm(padded) or 1.0
     mix = np.linalg.svd(padded.reshape(len(parts), -1), full_matrices=False)[0][:, 0]
     strongest = convolution_matrix(np.tensordot(mix, padded, 1), widest)

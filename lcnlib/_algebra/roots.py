@@ -95,8 +95,8 @@ def _distance_to(p, factors):
 
 
 def _refined(p, factors, steps=6):
-    """Gauss-Newton on the factors, their multiplicities held fixed."""
-    best = _distance_to(p, factors)
+    """The best of some Gauss-Newton steps on the factors, their multiplicities held fixed."""
+    tried = [factors]
     for _ in range(steps):
         q = _product(factors)
         c = np.dot(p, q) / np.dot(q, q)
@@ -107,9 +107,6 @@ def _refined(p, factors, steps=6):
         step = np.linalg.lstsq(np.concatenate(blocks, axis=1), p - c * q, rcond=RANK)[0]
         moves = np.split(step, np.cumsum([len(f) for f, _ in factors]))
         moved = [(f + move, m) for (f, m), move in zip(factors, moves)]
-        trial = [(f / np.linalg.norm(f), m) for f, m in moved]
-        new = _distance_to(p, trial)
-        if not new < best:
-            break
-        factors, best = trial, new
-    return factors
+        factors = [(f / np.linalg.norm(f), m) for f, m in moved]
+        tried.append(factors)
+    return min(tried, key=lambda factors: _distance_to(p, factors))

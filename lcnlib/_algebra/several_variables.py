@@ -77,15 +77,10 @@ def _irreducible(p, tol):
             yield _with_multiplicities(p, factors)
 
 
-def _points(count, n_variables):
-    """Points away from the axes."""
-    rng, size = np.random.default_rng(0), (count, n_variables)
-    return rng.uniform(0.6, 1.4, size) * rng.choice([-1.0, 1.0], size)
-
-
 def _with_multiplicities(p, factors):
-    """log|p| is a constant and the sum of m_i log|f_i|: least squares at some points."""
-    points = _points(4 * len(factors) + 4, p.ndim)
+    """log|p| is a constant and the sum of m_i log|f_i|: least squares at some complex points."""
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((8 * len(factors) + 8, 2 * p.ndim)).view(complex)
     logs = np.log(np.abs([[_restrict(f, -1, x) for x in points] for f in (p, *factors)]))
     logs -= logs.mean(axis=1, keepdims=True)
     return list(zip(factors, np.rint(np.linalg.lstsq(logs[1:].T, logs[0])[0]).astype(int).tolist()))
@@ -153,7 +148,9 @@ def _residues(f, forms, axis):
         slope = scaled_values(polyder(line), points)
         return np.abs(slope).min(initial=np.inf) / np.abs(line).sum(), at, points, slope
 
-    _, at, points, slope = max(map(look, _points(LINES, f.ndim - 1)), key=itemgetter(0))
+    rng, size = np.random.default_rng(axis), (LINES, f.ndim - 1)
+    lines = rng.uniform(0.6, 1.4, size) * rng.choice([-1.0, 1.0], size)
+    _, at, points, slope = max(map(look, lines), key=itemgetter(0))
     return np.array([scaled_values(_restrict(g, axis, at), points) for g in forms]) / slope
 
 
