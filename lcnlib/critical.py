@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 from math import comb, factorial, prod
 
 import numpy as np
@@ -123,17 +123,14 @@ def ed_degree(net):
 
 
 def _check_strides(net):
-    as_net(net)
-    last = None
-    for i, (k, s) in enumerate(zip(net.filter_shapes, net.cumulative_strides)):
-        if prod(k) == 1:
-            continue
-        if last is not None and any(m <= n for m, n in zip(s, last)):
+    shapes = as_net(net).filter_shapes
+    busy = [(s, i) for i, s in enumerate(net.cumulative_strides) if prod(shapes[i]) > 1]
+    for (last, _), (s, i) in pairwise(busy):
+        if any(m <= n for m, n in zip(s, last)):
             raise InputError("net: expected strides > 1 on every axis between layers that do more "
                              f"than scale, got cumulative strides {last} and then {s} in layer "
                              f"{i + 1}; with stride one several factorisations share one v, and no "
                              "count is known")
-        last = s
 
 
 @lru_cache(maxsize=32)

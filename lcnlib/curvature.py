@@ -76,9 +76,9 @@ def sectional_curvature(net, filters, a, b, rtol=RTOL_TANGENT):
     [0.0, 0.5]
     """
     fr, a, b = split_vectors(net, filters, rtol, a=a, b=b)
-    plane = np.broadcast_arrays(_unit(lifted(fr, *a), "a"), _unit(lifted(fr, *b), "b"))
+    plane = np.broadcast_arrays(_lift(fr, a, "a"), _lift(fr, b, "b"))
     xy, r = np.linalg.qr(np.stack(plane, axis=-1))
-    size = np.abs(r[..., 1, 1])
+    size = np.abs(r[..., 1, 1]) / np.hypot(r[..., 0, 1], r[..., 1, 1])
     if (size <= RTOL_PLANE).any():
         raise InputError("a, b: expected two linearly independent vectors, got parallel ones (sine "
                          f"of the angle {float(size.min()):.1e}); a plane needs two directions")
@@ -90,13 +90,13 @@ def sectional_curvature(net, filters, a, b, rtol=RTOL_TANGENT):
     return out if np.ndim(out) else float(out)
 
 
-def _unit(x, name):
-    x = np.concatenate(x, axis=-1)
+def _lift(fr, vector, name):
+    """The horizontal lift with largest entry one."""
+    x = np.concatenate(lifted(fr, *vector), axis=-1)
     scale = np.abs(x).max(axis=-1, keepdims=True)
     if not scale.all():
         raise InputError(f"{name}: expected a non-zero tangent vector, got zero")
-    x = x / scale
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+    return x / scale
 
 
 def coordinate_curvatures(net, filters):

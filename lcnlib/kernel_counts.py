@@ -167,11 +167,8 @@ def _kind(shape, strides):
 def _norm_classes(delta):
     """An integer for each layer: equal where the invariants make the norms equal."""
     sigma = offsets(delta)
-    order = np.argsort(sigma, kind="stable")
-    steps = np.diff(sigma[order]) > SAME_NORM * np.abs(delta).max(initial=0.0)
-    out = np.zeros(len(sigma), dtype=int)
-    out[order[1:]] = np.cumsum(steps)
-    return out.tolist()
+    gaps = np.abs(sigma[:, None] - sigma)
+    return (gaps <= SAME_NORM * np.abs(delta).max(initial=0.0)).argmax(axis=1).tolist()
 
 
 def _real_roots(net, groups, real_roots):

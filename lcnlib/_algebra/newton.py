@@ -34,11 +34,14 @@ class Directions:
         c mu(filters) is nearest to v; zero when a filter or the product vanishes.
     residual : float
         |c mu(filters) - v|, infinite when c is zero.
+    dense : bool
+        Whether the Jacobian may be formed.
     """
 
     def __init__(self, net, v, flat):
         p = plan(net)
         self.net, self.v, self.c, self.residual = net, v, 0.0, inf
+        self.dense = v.size * flat.size <= DENSE_ENTRIES
         size = norms(p, flat[None])[0]
         self.flat = flat / np.repeat(np.where(size == 0, 1, size), p.sizes)
         product = p.product(self.flat[None])[0]
@@ -48,11 +51,6 @@ class Directions:
         if self.c:
             self.defect = v - self.c * product
             self.residual = sqrt(self.defect.dot(self.defect))
-
-    @property
-    def dense(self):
-        """Whether the Jacobian is formed."""
-        return self.v.size * self.flat.size <= DENSE_ENTRIES
 
     @property
     def filters(self):

@@ -52,8 +52,6 @@ def real_factors(p, merge):
 
 def _multiple(p, merge):
     """Factors with multiplicities, as few as possible; None when all of them are single."""
-    if len(p) < 3:
-        return None
     parts = [p, polyder(p)]
     sizes = [x.shape for x in parts]
     r, columns = syzygies(parts, sizes)

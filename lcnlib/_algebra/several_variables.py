@@ -11,7 +11,7 @@ tell which form belongs to which factor, and f_i solves the linear system f d_a 
 After W. Ruppert (1986) and S. Gao (2003).
 """
 
-from itertools import combinations
+from itertools import combinations, product
 from math import prod
 from operator import itemgetter
 
@@ -48,15 +48,12 @@ def factor_candidates(p, tol):
 def _strip(p):
     """Split off the factors x_a and, when the top slab vanishes, the ones at infinity."""
     factors = []
-    for a in range(p.ndim):
-        for side, entries in ((0, (0.0, 1.0)), (-1, (1.0, 0.0))):
-            count = 0
-            while np.linalg.norm(p.take(side, axis=a)) <= OUTER_SLAB and p.shape[a] > 1:
-                p = np.delete(p, side, axis=a)
-                count += 1
-            if count:
-                shape = [2 if b == a else 1 for b in range(p.ndim)]
-                factors.append((np.array(entries).reshape(shape), count))
+    for a, side in product(range(p.ndim), (0, -1)):
+        f, count = np.zeros([1 + (b == a) for b in range(p.ndim)]), 0
+        f.flat[side + 1] = 1.0
+        while np.linalg.norm(p.take(side, axis=a)) <= OUTER_SLAB and p.shape[a] > 1:
+            p, count = np.delete(p, side, axis=a), count + 1
+        factors += [(f, count)] * (count > 0)
     return p, factors
 
 
