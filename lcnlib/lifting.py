@@ -133,10 +133,9 @@ def scaled(net, v, delta, filters):
 
     Signs are kept but for the last filter, which takes the one that v needs.
     """
-    size = np.linalg.norm(v / np.abs(v).max()) * np.abs(v).max()
-    ws = directions(net, v, filters).fitted(size)
-    p = plan(net)
-    theta = p.pack(ws)
+    p, at = plan(net), directions(net, v, filters)
+    theta = at.flat[None]
+    theta[:, p.parts[-1]] *= at.c * np.linalg.norm(v / np.abs(v).max()) * np.abs(v).max()
     lam = fibre_factors(p, theta, delta[None], ())
     return p.unpack(theta * np.repeat(lam, p.sizes, axis=1), ())
 

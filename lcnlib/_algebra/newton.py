@@ -74,13 +74,6 @@ class Directions:
         # LSMR from zero: the answer has no part along the null space.
         return scipy.sparse.linalg.lsmr(operator, self.defect, atol=1e-10, btol=1e-10)[0]
 
-    def fitted(self, size):
-        """Filters of about one norm with product nearest to size v; the last carries the sign."""
-        depth = self.net.depth
-        root = abs(self.c) ** (1 / depth) * size ** (1 / depth)
-        *first, last = self.filters
-        return [*(w * root for w in first), last * (self.c * size / root ** (depth - 1))]
-
 
 def directions(net, v, filters):
     """`Directions` of unpacked filters and of any non-zero v."""
