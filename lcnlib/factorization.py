@@ -144,8 +144,7 @@ def _balanced(v):
     # Roots of one size leave binomial coefficients, of at most a bit for each degree.  What is
     # farther from a line is no matter of units: rounding in place of zeros, say.
     straight = np.abs(lines @ fit - size).max() < sum(v.shape)
-    slope = fit[:-1] * straight
-    powers = -np.where(np.abs(slope) > STEEP, np.round(slope), 0).astype(int)
+    powers = -np.where(straight & (np.abs(fit[:-1]) > STEEP), np.round(fit[:-1]), 0).astype(int)
     out = np.ldexp(v, np.indices(v.shape).T.dot(powers).T)
     return out / np.abs(out).max(), powers
 

@@ -69,16 +69,11 @@ def _multiple(p, merge):
 
 def _factors(u, w=None):
     """The real factors of norm one of u, with the multiplicities that w says."""
-    out = []
-    for z in np.roots(u[::-1]):
-        if z.imag < 0:
-            continue
-        m = 1
-        if w is not None:
-            m = int(np.rint((scaled_values(w, z) / scaled_values(polyder(u), z)).real))
-        f = np.array([abs(z) ** 2, -2 * z.real, 1.0] if z.imag else [-z.real, 1.0])
-        out.append((f / np.linalg.norm(f), m))
-    return out
+    z = np.roots(u[::-1])
+    z = z[z.imag >= 0]
+    m = np.ones(len(z)) if w is None else scaled_values(w, z) / scaled_values(polyder(u), z)
+    factors = [np.array([abs(x) ** 2, -2 * x.real, 1] if x.imag else [-x.real, 1]) for x in z]
+    return list(zip([f / np.linalg.norm(f) for f in factors], np.rint(m.real).astype(int).tolist()))
 
 
 def _product(factors):
@@ -98,10 +93,9 @@ def _refined(p, factors, steps=6):
     for _ in range(steps):
         q = _product(factors)
         c = np.dot(p, q) / np.dot(q, q)
-        blocks = []
-        for j, (f, m) in enumerate(factors):
-            rest = _product([*factors[:j], (f, m - 1), *factors[j + 1 :]])
-            blocks.append(convolution_matrix(c * m * rest, f.shape))
+        rests = [_product([*factors[:j], (f, m - 1), *factors[j + 1 :]])
+                 for j, (f, m) in enumerate(factors)]
+        blocks = [convolution_matrix(c * m * x, f.shape) for x, (f, m) in zip(rests, factors)]
         step = np.linalg.lstsq(np.concatenate(blocks, axis=1), p - c * q, rcond=RANK)[0]
         moves = np.split(step, np.cumsum([len(f) for f, _ in factors]))
         moved = [(f + move, m) for (f, m), move in zip(factors, moves)]

@@ -56,52 +56,37 @@ def split(v, layers, tol, limit):
 
 
 def _split_busy(v, layers, tol, limit):
-    if len(layers) == 1:
-        return [[v]]
     if not layers:
         return [[]]
-    sides = _sides(v.shape, layers)
-    if sides is None:
+    if len(layers) == 1:
+        return [[v]]
+    # A, the fewest layers that polyphase components split off, and B, polynomials in x^s.
+    sides = [[i for i, (_, t) in enumerate(layers) if t[axis] == 1]
+             for axis, n in enumerate(v.shape) if n > 1]
+    first = min((side for side in sides if len(side) < len(layers)), key=len, default=None)
+    if first is None:
         return _share_out(v, [shape for shape, _ in layers], tol, limit)
-    first, second, a, b, shape, s = sides
-    delicate = len({t for _, t in layers}) < len(layers)
-    out = []
+    second = [i for i in range(len(layers)) if i not in first]
+    a, b = [layers[i] for i in first], [layers[i] for i in second]
+    shape = tuple(1 + sum((k[x] - 1) * s[x] for k, s in a) for x in range(v.ndim))
+    # A variable that B does not have: any stride beyond A's length says so.
+    s = tuple(gcd(*(t[x] for _, t in b)) or shape[x] for x in range(v.ndim))
+    b = [(k, tuple(n // m for n, m in zip(t, s))) for k, t in b]
+    order, out = np.argsort([*first, *second]), []
     for u, g, e in split_first(v, shape, s, tol):
         if any(e):
             h_layer = (tuple(n + 1 for n in e), (1,) * v.ndim)
             pairs = [(multiply(u, upsample(h, s)), [rest])
                      for h, *rest in split(g, [h_layer, *b], tol, limit)]
         else:
-            if delicate:  # both sides are polished, so that multiple roots stay recognisable
+            if len({t for _, t in layers}) < len(layers):  # polished, multiple roots are seen
                 u, g = polish(directions(LCN((u.shape, g.shape), (s, 1)), v, [u, g])).filters
             pairs = [(u, split(g, b, tol, limit))]
         for p, b_answers in pairs:
-            if not b_answers:
-                continue
-            a_answers = split(p, a, tol, limit)
+            a_answers = split(p, a, tol, limit) if b_answers else []
             _check_limit(len(out) + len(a_answers) * len(b_answers), limit)
-            for x, y in cartesian(a_answers, b_answers):
-                answer = dict(zip(first, x)) | dict(zip(second, y))
-                out.append([answer[i] for i in range(len(layers))])
+            out += [[(*x, *y)[i] for i in order] for x, y in cartesian(a_answers, b_answers)]
     return out
-
-
-def _sides(size, layers):
-    """Indices of A, which polyphase components split off, the fewest layers, and of B; None: none.
-
-    Then A, B as polynomials in x^s, the shape of the product of A, and s.
-    """
-    sides = [[i for i, (_, t) in enumerate(layers) if t[axis] == 1]
-             for axis, n in enumerate(size) if n > 1]
-    first = min((side for side in sides if len(side) < len(layers)), key=len, default=None)
-    if first is None:
-        return None
-    second = [i for i in range(len(layers)) if i not in first]
-    a, b = [layers[i] for i in first], [layers[i] for i in second]
-    shape = tuple(1 + sum((k[x] - 1) * s[x] for k, s in a) for x in range(len(size)))
-    # A variable that B does not have: any stride beyond A's length says so.
-    s = tuple(gcd(*(t[x] for _, t in b)) or shape[x] for x in range(len(size)))
-    return first, second, a, [(k, tuple(t // n for t, n in zip(u, s))) for k, u in b], shape, s
 
 
 def _share_out(v, shapes, tol, limit):
@@ -111,8 +96,7 @@ def _share_out(v, shapes, tol, limit):
     for factors in factor_candidates(v, tol):
         degrees = [tuple(n - 1 for n in f.shape) for f, _ in factors]
         count, ways = distributions(degrees, [m for _, m in factors], rooms, limit)
-        if ways is None:
-            _check_limit(count, limit)
+        _check_limit(count, limit)
 
         @cache
         def layer(copies, factors=factors):
