@@ -10,6 +10,7 @@ import numpy as np
 
 from ._core.arrays_flow import solve
 from ._core.checks import as_real, finite_result, quiet
+from ._core.solver import as_times
 from .errors import AmbiguousFactorizationError, FlowError, InputError, ZeroFilterError
 from .network import standard_normal
 
@@ -235,14 +236,12 @@ def recover(f, invariants=0.0, n=4096, rtol=1e-7):
     if any(k + 1 in where for k in where) or len(where) > MOST_SIGNS:
         raise InputError(f"n: expected at most one kink between neighbours and {MOST_SIGNS} in "
                          "all, got more; pass a larger n")
-    jumps, normals = [], []
-    for k in where:
-        u = np.arctan2(e[k + 1] * np.sin(step), e[k] + e[k + 1] * np.cos(step))
-        u = u if 0 <= u <= step else u - np.pi * np.sign(u)
-        turn = angle[k] + u + np.pi / 2
-        normals.append([np.cos(turn), np.sin(turn)])
-        jumps.append((e[k] + e[k + 1]) / (np.sin(u) + np.sin(step - u)))
-    c, normal = np.array(jumps), np.array(normals).reshape(-1, 2)
+    k = np.array(where, int)
+    u = np.arctan2(e[k + 1] * np.sin(step), e[k] + e[k + 1] * np.cos(step))
+    u = np.where((0 <= u) & (u <= step), u, u - np.pi * np.sign(u))
+    c = (e[k] + e[k + 1]) / (np.sin(u) + np.sin(step - u))
+    turn = angle[k] + u + np.pi / 2
+    normal = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     # f(x) - f(-x) = <sum of side_j c_j n_j, x>: it tells the sides.
     odd = x.T @ (y - np.roll(y, n // 2)) * (2 / n)
     sides = np.array(list(product((1, -1), repeat=len(c)))).reshape(-1, len(c))
@@ -320,12 +319,10 @@ def gradient_flow(neurons, x, y, t, *, rtol=1e-9, atol=None, method="LSODA", **o
     a, b = _neurons(neurons)
     if a.ndim != 1:
         raise InputError(f"neurons: expected one network without batch axes, got {a.shape}")
-    x, y, t = _points(x, b), as_real(y, "y"), as_real(t, "t")
+    x, y, t = _points(x, b), as_real(y, "y"), as_times(t)
     if y.shape != x.shape[:1]:
         raise InputError(f"y: expected shape {x.shape[:1]}, one value for each point, got "
                          f"{y.shape}")
-    if t.ndim != 1 or len(t) < 2 or (np.diff(t) <= 0).any():
-        raise InputError(f"t: expected at least two increasing times, got {t}")
     count = 0
 
     def velocity(now, neurons):
