@@ -257,12 +257,14 @@ def _real_filters(system, w):
     """Which points are real up to phases of their filters, and these without the phases.
 
     A filter is real times a phase when |<w, w>|, without conjugation, is |w|^2.  The product of
-    the phases is real, because v^T A v = v^T A v*.
+    the phases is real, because v^T A v = v^T A v*.  The largest entries become positive, but for
+    the first layer's, which takes the sign of v.
     """
-    squares = np.stack([(w[:, part] ** 2).sum(axis=1) for part in system.parts], axis=1)
-    norms = np.stack([(np.abs(w[:, part]) ** 2).sum(axis=1) for part in system.parts], axis=1)
-    real = (np.abs(squares) >= (1 - REAL) * norms).all(axis=1)
-    phases = np.sqrt(squares[real] / norms[real])
+    layers = [w[:, part] for part in system.parts]
+    real = np.all([abs((x * x).sum(axis=1)) >= (1 - REAL) * (abs(x) ** 2).sum(axis=1)
+                   for x in layers], axis=0)
+    tops = [np.take_along_axis(x, abs(x).argmax(axis=1)[:, None], axis=1)[real] for x in layers]
+    phases = np.concatenate([top / abs(top) for top in tops], axis=1)
     phases[:, 0] *= np.sign(phases.prod(axis=1).real)
     w[real] = (w[real] / np.repeat(phases, system.sizes, axis=1)).real
     return real, w
