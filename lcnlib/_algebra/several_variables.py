@@ -22,7 +22,7 @@ from numpy.polynomial.polynomial import polyder, polyval
 from .polynomials import check_size, convolution_matrix, scaled_values
 from .polyphase import common_factor
 from .roots import real_factors
-from .tolerances import OUTER_SLAB, rank_tolerances
+from .tolerances import OUTER_SLAB, SEPARATED, rank_tolerances
 
 # Random lines tried for a well-conditioned one.
 LINES = 6
@@ -62,8 +62,11 @@ def _irreducible(p, tol):
 
     D = sum_a r_a x_a d_a, and r is such that it multiplies no two monomials by the same number.
     """
-    slope = p * np.tensordot(np.sqrt(np.arange(2, p.ndim + 2)), np.indices(p.shape), 1)
-    for (f, _), _, _ in common_factor([p, slope], [p.shape] * 2, tol):
+    reduced = [p]
+    if min(_line(p, axis)[0] for axis in range(p.ndim)) < SEPARATED:
+        slope = p * np.tensordot(np.sqrt(np.arange(2, p.ndim + 2)), np.indices(p.shape), 1)
+        reduced = [f for (f, _), _, _ in common_factor([p, slope], [p.shape] * 2, tol)]
+    for f in reduced:
         if min(f.shape) < 2:
             continue  # what a wrong degree of the repeated part leads to
         f = f / np.linalg.norm(f)
@@ -133,10 +136,10 @@ def _from_forms(f, forms):
     return out
 
 
-def _residues(f, forms, axis):
-    """Residues where f vanishes on a line along `axis`; the best of some lines.
+def _line(f, axis):
+    """Of some lines along `axis` the best, by the least slope of f where it vanishes on the line.
 
-    One row for each of the `forms`, which are their coefficients g of dx_axis.
+    That slope, the other coordinates, the roots and their slopes.
     """
 
     def look(at):
@@ -147,7 +150,12 @@ def _residues(f, forms, axis):
 
     rng, size = np.random.default_rng(axis), (LINES, f.ndim - 1)
     lines = rng.uniform(0.6, 1.4, size) * rng.choice([-1.0, 1.0], size)
-    _, at, points, slope = max(map(look, lines), key=itemgetter(0))
+    return max(map(look, lines), key=itemgetter(0))
+
+
+def _residues(f, forms, axis):
+    """Residues where f vanishes on a line, one row for each of the `forms`: their g of dx_axis."""
+    _, at, points, slope = _line(f, axis)
     return np.array([scaled_values(_restrict(g, axis, at), points) for g in forms]) / slope
 
 

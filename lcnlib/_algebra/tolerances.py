@@ -32,6 +32,9 @@ OUTER_COEFFICIENT = 1e-15
 OUTER_SLAB = 1e-12
 # Roots with multiplicities that are this far from p, before Gauss-Newton, are not tried.
 ROUGH = 1e-4
+# Slopes at the roots of a line above this are those of single roots; an m-fold one, split by
+# eps^(1/m), has eps^(1 - 1/m) or less.  Below it, a common factor with the derivative is sought.
+SEPARATED = 1e-6
 
 
 def rank_tolerances(tol):
