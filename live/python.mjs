@@ -1,41 +1,96 @@
-// Starts Python for a chapter: what JupyterLite's worker loads in the place of Pyodide (jupyter-lite.json).
-// Packages come in the order in which a chapter imports them, each step is told to the page (start.js),
-// and of several chapters that are opened at once one starts at a time: the next finds the files in the
-// browser's cache, and the first one all of the processor.
+// The worker of a live chapter.  The page starts it at once (start.js): Python comes up beside JupyterLite, not
+// after it.  JupyterLite then gets this worker in the place of one with its kernel, and what it loads in the
+// place of Pyodide is this file again (jupyter-lite.json).
+// Each step is told to the page, and of several chapters that are opened at once one starts at a time: the
+// next finds the files in the browser's cache, and the first one all of the processor.
 const LOCK = "book-python", channel = new BroadcastChannel(LOCK);
 const tell = step => channel.postMessage({ to: self.name, ...step });
-const ORDER = [["numpy", "NumPy"], ["scipy", "SciPy"], ["matplotlib", "Matplotlib"]];
-// The kernel only asks for it by name; without it, it completes names too, and starts a second sooner.
-const SPARED = new Set(["jedi"]);
+// What every chapter imports, in the order of its use.
+const MODULES = {
+  "NumPy": "numpy",
+  "SciPy": "scipy.integrate",
+  "Matplotlib": "matplotlib.pyplot",
+  "the library of this book": "lcnlib.display",
+};
+// What the kernel would choose, but it comes after Matplotlib.
+const env = { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.backend_inline" };
+const output = {}; // where Python's words go: the kernel says it
 
-async function start(options) {
-  const { packages = [], ...rest } = options;
-  tell({ words: "Python itself" });
-  const { loadPyodide: load } = await import("./pyodide.mjs");
-  const python = await load(rest);
-  const quiet = { messageCallback: () => {} };
-  // Python comes up without what did not come, and the page says what is lacking.
-  const told = error => tell({ failed: `the book's packages did not load (${error})` });
-  const add = names => python.loadPackage(names, { ...quiet, errorCallback: told }).catch(told);
-  for (const [name, words] of ORDER) {
-    tell({ words });
-    await add(name);
+// Python comes up without what did not come, and the page says what is lacking.
+const told = error => tell({ failed: `the book's packages did not load (${error})` });
+
+// The content of packages.bin (tools/live.py): the length of an index, the index {path: size}, the files.
+async function packages() {
+  const answer = await fetch(new URL("packages.bin", import.meta.url));
+  if (!answer.ok) throw new Error(`${answer.status} for ${answer.url}`);
+  const all = (answer.headers.get("content-length") / 1e6).toFixed();
+  let bytes = 0;
+  const counted = new TransformStream({
+    transform(chunk, to) {
+      bytes += chunk.length;
+      tell({ words: `${(bytes / 1e6).toFixed()} of ${all} MB of its packages` });
+      to.enqueue(chunk);
+    },
+  });
+  const plain = answer.body.pipeThrough(counted).pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(plain).arrayBuffer());
+}
+
+function write(FS, folder, data) {
+  let end = 4 + new DataView(data.buffer).getUint32(0, true);
+  const index = JSON.parse(new TextDecoder().decode(data.subarray(4, end)));
+  for (const [name, size] of Object.entries(index)) {
+    const path = `${folder}/${name}`;
+    FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
+    FS.writeFile(path, data.subarray(end, end += size), { canOwn: true });
   }
-  tell({ words: "the library of this book" });
-  await add(packages.filter(name => !SPARED.has(name)));
+}
+
+async function start() {
+  tell({ words: "Python itself" });
+  const files = packages();
+  const { loadPyodide: load } = await import("./pyodide.mjs");
+  const python = await load({
+    indexURL: new URL(".", import.meta.url).href,
+    env,
+    fsInit: (FS, { sitePackages }) => files.then(data => write(FS, sitePackages, data)).catch(told),
+    stdout: line => output.stdout?.(line),
+    stderr: line => output.stderr?.(line),
+  });
+  for (const [words, module] of Object.entries(MODULES)) {
+    tell({ words });
+    await python.runPythonAsync(`import ${module}`).catch(told);
+  }
+  return python;
+}
+
+async function first() {
+  if (!navigator.locks) return await start(); // an address without https
+  const python = await navigator.locks.request(LOCK, { ifAvailable: true }, lock => lock && start());
+  if (python) return python;
+  tell({ waiting: true });
+  return await navigator.locks.request(LOCK, start);
+}
+
+const started = first();
+started.catch(error => tell({ failed: String(error?.message ?? error) }));
+
+export async function loadPyodide(options) {
+  Object.assign(output, options);
+  const python = await started;
   tell({ words: "its last step" });
   return python;
 }
 
-export async function loadPyodide(options) {
-  try {
-    if (!navigator.locks) return await start(options); // an address without https
-    const first = await navigator.locks.request(LOCK, { ifAvailable: true }, lock => lock && start(options));
-    if (first) return first;
-    tell({ waiting: true });
-    return await navigator.locks.request(LOCK, () => start(options));
-  } catch (error) {
-    tell({ failed: String(error?.message ?? error) });
-    throw error;
-  }
-}
+// The page says where the kernel is, and JupyterLite talks to it before it is there.
+self.addEventListener("message", async ({ data }) => {
+  const early = [];
+  const keep = event => {
+    event.stopImmediatePropagation();
+    early.push(event);
+  };
+  self.addEventListener("message", keep);
+  await import(data.kernel);
+  self.removeEventListener("message", keep);
+  for (const { data, ports } of early) self.dispatchEvent(new MessageEvent("message", { data, ports: [...ports] }));
+}, { once: true });

@@ -8,10 +8,23 @@
   var box = null, shown = "", trouble = "", asked = null, done = false;
   var me = "book-" + Math.random().toString(36).slice(2);
 
-  // The worker's name is how it knows the page that its messages are for (python.mjs).
-  var Plain = window.Worker;
+  // Python starts now, beside JupyterLite; who asks for the kernel's worker gets this one (python.mjs).
+  // The worker's name is how it knows the page that its messages are for.
+  var Plain = window.Worker, PYTHON = new URL("static/pyodide/python.mjs", document.currentScript.src);
+  var early = python();
+  function python() {
+    try {
+      return new Plain(PYTHON, { type: "module", name: me });
+    } catch (error) {
+      return null; // a page that is a file; told below
+    }
+  }
   window.Worker = function (address, options) {
-    return new Plain(address, Object.assign({}, options, { name: me }));
+    if (!options || options.type !== "module") return new Plain(address, options);
+    var worker = early || python();
+    early = null; // a kernel that is started again gets a new one
+    worker.postMessage({ kernel: String(address) });
+    return worker;
   };
   window.Worker.prototype = Plain.prototype;
   if (window.BroadcastChannel) {
@@ -101,5 +114,5 @@
     if (source) trouble = "a file is missing, " + source.split("?")[0];
   }, true);
 
-  var timer = setInterval(look, 500);
+  var timer = setInterval(look, 100);
 })();

@@ -1,5 +1,6 @@
 """The parts of the live book: its locks, its wheels and its button.  No network, no browser."""
 
+import gzip
 import importlib.util
 import json
 import re
@@ -65,15 +66,21 @@ def test_the_library_wheel_holds_this_library(live, tmp_path):
     assert not [n for n in names if "__pycache__" in n]
 
 
-def test_equal_files_make_equal_wheels_with_names_of_their_own(live, tmp_path):
-    def make(folder, content):
-        (tmp_path / folder).mkdir()
-        return live.write_wheel(tmp_path / folder, "some_name", "1.0", {"some_name.py": content})
-
-    one, same, other = make("a", b"x = 1\n"), make("b", b"x = 1\n"), make("c", b"x = 2\n")
-    assert one.read_bytes() == same.read_bytes()
-    # A browser that kept the old file must not take it for the new one.
-    assert one.name == same.name != other.name
+def test_all_packages_are_in_one_file(live, tmp_path, monkeypatch):
+    """It is read here as live/python.mjs reads it."""
+    monkeypatch.setattr(live, "PYODIDE", tmp_path)
+    live.write_wheel(tmp_path, "one", "1.0", {"one/a.py": b"x = 1\n", "both.txt": b"old"})
+    live.write_wheel(tmp_path, "two", "1.0", {
+        "both.txt": b"new and longer", "two.data/data/c": b"c", "two/tests/data/d": b"d"})
+    data = gzip.decompress(live.site_packages())
+    end = 4 + int.from_bytes(data[:4], "little")
+    files = {}
+    for name, size in json.loads(data[4:end]).items():
+        files[name], end = data[end:end + size], end + size
+    assert end == len(data)
+    found = {name: content for name, content in files.items() if "dist-info" not in name}
+    assert found == {"one/a.py": b"x = 1\n", "both.txt": b"new and longer"}
+    assert live.site_packages() == live.site_packages()  # a browser may keep it
 
 
 def test_the_sample_files_lie_where_matplotlib_looks(live, tmp_path):
@@ -178,6 +185,7 @@ def test_packages_come_with_byte_code_and_the_library_with_its_source(live, tmp_
 
     def fill():
         packages = {}
+        (live.PYODIDE / live.STDLIB).write_text("library")
         for name in ("numpy", "lcnlib"):
             path = live.PYODIDE / f"{name}-1.whl"
             path.write_text(name)
@@ -188,7 +196,8 @@ def test_packages_come_with_byte_code_and_the_library_with_its_source(live, tmp_
     for _ in range(2):
         packages = fill()
         assert (live.PYODIDE / "numpy-1.whl").read_bytes() == b"byte code of numpy"
+        assert (live.PYODIDE / live.STDLIB).read_bytes() == b"byte code of library"
         assert (live.PYODIDE / "lcnlib-1.whl").read_bytes() == b"lcnlib"
         for entry in packages.values():
             assert entry["sha256"] == live.sha256(live.PYODIDE / entry["file_name"])
-    assert asked == ["numpy-1.whl"]  # once
+    assert sorted(asked) == ["numpy-1.whl", live.STDLIB]  # once

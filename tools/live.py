@@ -11,6 +11,7 @@ that carries them.  Downloads and intermediate results are kept in _build/live.
 """
 
 import datetime
+import gzip
 import json
 import os
 import re
@@ -35,11 +36,13 @@ PROGRAMS = TOOLS / ("Scripts" if os.name == "nt" else "bin")
 RELEASE = "https://cdn.jsdelivr.net/pyodide/v{}/full/"  # Pyodide's own place for its releases
 CARRIER = "open_webui"
 INSIDE = f"{CARRIER}/frontend/pyodide/"  # where the carrier keeps Pyodide
-CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"]
-# What a chapter may import, and what the kernel needs; their dependencies come along.
-WANT = ["numpy", "scipy", "matplotlib", "micropip", "ipython", "jedi"]
+STDLIB = "python_stdlib.zip"
+CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", STDLIB]
+# What a chapter may import, and what the kernel needs; their dependencies come along.  No jedi,
+# which the kernel only names: it completes words without it, and starts a second sooner.
+WANT = ["numpy", "scipy", "matplotlib", "micropip", "ipython"]
 # Not compiled beforehand: a start needs little of them; `lcn.lift??` is to show its source.
-AS_THEY_ARE = {"fonttools", "jedi", "parso", "pygments", "lcnlib"}
+AS_THEY_ARE = {"fonttools", "pygments", "lcnlib"}
 # Not among Pyodide's packages; the dependencies that the browser needs.
 EXTRA = {"comm": [], "ipywidgets": ["comm", "ipython", "traitlets"]}
 # Inside jupyterlite-pyodide-kernel.
@@ -124,17 +127,13 @@ def fetch_tools():
 
 
 def write_wheel(folder, name, version, files):
-    """A wheel of pure Python files, {path inside: bytes}.
-
-    Its build number is made from its content, so that no browser takes an old one for the new.
-    """
+    """A wheel of pure Python files, {path inside: bytes}."""
     info = f"{name}-{version}.dist-info"
     files = files | {
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
     files[f"{info}/RECORD"] = "".join(f"{p},,\n" for p in files).encode()
-    content = sha256(b"".join(p.encode() + b"\n" + data for p, data in files.items()))
-    path = folder / f"{name}-{version}-0{content[:8]}-py3-none-any.whl"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         for inside, data in files.items():
             out.writestr(zipfile.ZipInfo(inside), data, zipfile.ZIP_DEFLATED)
@@ -164,27 +163,28 @@ def sample_wheel(folder):
 
 
 def with_byte_code(packages):
-    """Put byte code in the place of the sources in the wheels of PYODIDE.
+    """Put byte code in the place of the sources in PYODIDE: in its wheels and in Python's library.
 
     To compile them anew at every visit takes the browser half of the time until Python answers.
-    What was compiled once is kept, by the wheel's hash.
+    What was compiled once is kept, by the hash of what it was made from.
     """
     kept = WORK / "compiled"
-    wheels = {entry["sha256"]: PYODIDE / entry["file_name"] for name, entry in packages.items()
-              if name not in AS_THEY_ARE}
-    todo = {key: path for key, path in wheels.items() if not (kept / key / path.name).exists()}
+    paths = [PYODIDE / STDLIB, *(PYODIDE / entry["file_name"] for name, entry in packages.items()
+                                 if name not in AS_THEY_ARE)]
+    made = {path: kept / sha256(path) / path.name for path in paths}
+    todo = [path for path in paths if not made[path].exists()]
     if todo:
         fresh = WORK / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         run(*vendor.command("node"), LIVE / "compile.mjs", PYODIDE, fresh,
-            *(path.name for path in todo.values()))
-        for key, path in todo.items():
-            shutil.rmtree(kept / key, ignore_errors=True)
-            (kept / key).mkdir(parents=True)
-            (fresh / path.name).rename(kept / key / path.name)
-    for key, path in wheels.items():
-        shutil.copy(kept / key / path.name, path)
+            *(path.name for path in todo))
+        for path in todo:
+            shutil.rmtree(made[path].parent, ignore_errors=True)
+            made[path].parent.mkdir(parents=True)
+            (fresh / path.name).rename(made[path])
+    for path in paths:
+        shutil.copy(made[path], path)
     for entry in packages.values():
         entry["sha256"] = sha256(PYODIDE / entry["file_name"])
 
@@ -250,6 +250,22 @@ def pyodide():
     return PYODIDE
 
 
+def site_packages():
+    """The wheels of PYODIDE unpacked, as one file for live/python.mjs.
+
+    An index {path: size} behind its length, then the files, compressed by what browsers undo by
+    themselves.  To unpack thirty wheels takes their Python two seconds and more.
+    """
+    files = {}
+    for wheel in sorted(PYODIDE.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as z:
+            files |= {name: z.read(name) for name in z.namelist() if not name.endswith("/")
+                      and ".data/" not in name and "/tests/data/" not in name}
+    index = json.dumps({name: len(data) for name, data in files.items()}).encode()
+    return gzip.compress(b"".join([len(index).to_bytes(4, "little"), index, *files.values()]),
+                         compresslevel=6, mtime=0)
+
+
 def skeleton():
     """JupyterLite without chapters, Python and packages; built once for a lock."""
     fetch_tools()
@@ -278,8 +294,18 @@ def build(html):
     lite = html / "lite"
     shutil.rmtree(lite, ignore_errors=True)
     shutil.copytree(skeleton(), lite, ignore=shutil.ignore_patterns(".*"))
-    shutil.copytree(pyodide(), lite / "static" / "pyodide")
-    shutil.copy(LIVE / "python.mjs", lite / "static" / "pyodide")
+    python = lite / "static" / "pyodide"
+    python.mkdir(parents=True)
+    for path in (pyodide() / name for name in CORE):
+        shutil.copy(path, python)
+    packages, worker = site_packages(), (LIVE / "python.mjs").read_text(encoding="utf-8")
+    (python / "packages.bin").write_bytes(packages)
+    # Its content in its address, so that no browser takes an old one for the new.
+    (python / "python.mjs").write_text(worker.replace(
+        '"packages.bin"', f'"packages.bin?{sha256(packages)[:8]}"'), encoding="utf-8")
+    # All packages are there from the start: there is nothing to load by name.
+    lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
+    (python / "pyodide-lock.json").write_text(json.dumps(lock | {"packages": {}}))
     (lite / "files").mkdir(exist_ok=True)
     book = translate.Book()
     chapters = []
