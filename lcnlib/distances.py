@@ -131,11 +131,10 @@ def _lines(net, filters, other):
     top = np.maximum(r.max(axis=-1), r2.max(axis=-1))[..., None]
     off = np.abs(np.diff((r / top) ** 2 - (r2 / top) ** 2, axis=-1)).max(initial=0.0)
     if off > SAME_INVARIANTS:
-        raise InputError(
-            "other: expected the invariants of filters, got some that differ by "
-            f"{off:.1e} of the largest squared norm (allowed: {SAME_INVARIANTS:.0e}); move other "
-            "along its fibre with rescale(net, other, invariants(net, filters))"
-        )
+        raise InputError("other: expected the invariants of filters, got some that differ by "
+                         f"{off:.1e} of the largest squared norm (allowed: "
+                         f"{SAME_INVARIANTS:.0e}); move other along its fibre with rescale(net, "
+                         "other, invariants(net, filters))")
     r, r2 = r.reshape(-1, net.depth), r2.reshape(-1, net.depth)
     u, u2 = ([x.reshape(-1, prod(k)) for x, k in zip(side, net.filter_shapes)] for side in (u, u2))
     return batch, ws, [shortest(r[b], [x[b] for x in u], r2[b], [x[b] for x in u2])

@@ -167,19 +167,16 @@ def ensemble(task, starts, *, executor=None, batch=None, store=None, progress=Fa
     if not callable(task):
         raise InputError(f"task: expected a function of one start, got {type(task).__name__}")
     if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise InputError(
-            "executor: expected a concurrent.futures.Executor, got "
-            f"{type(executor).__name__}; of a Dask client use client.get_executor()"
-        )
+        raise InputError("executor: expected a concurrent.futures.Executor, got "
+                         f"{type(executor).__name__}; of a Dask client use client.get_executor()")
     if batch is not None and (not isinstance(batch, int) or batch < 1):
         raise InputError(f"batch: expected a positive integer or None, got {batch!r}")
     if not hasattr(starts, "__getitem__") or not hasattr(starts, "__len__"):
         try:
             starts = list(starts)
         except TypeError:
-            raise InputError(
-                f"starts: expected a sequence, got {starts!r}; for n random ones use Seeds(0, n)"
-            ) from None
+            raise InputError(f"starts: expected a sequence, got {starts!r}; for n random ones use "
+                             "Seeds(0, n)") from None
     size = max(1, len(starts) // JOBS)
     if batch is not None:
         size = batch * -(-size // batch)  # whole batches
@@ -241,11 +238,10 @@ def _hand_out(task, starts, waiting, executor, batch, finished):
                 try:
                     outcome = future.result()
                 except (pickle.PicklingError, AttributeError, TypeError) as e:
-                    raise InputError(
-                        "task: expected a task and results that can be sent to another process, "
-                        f"got {type(e).__name__}: {e}; define the task at the top level of a "
-                        "module, and let it return arrays or plain objects"
-                    ) from e
+                    raise InputError("task: expected a task and results that can be sent to "
+                                     f"another process, got {type(e).__name__}: {e}; define the "
+                                     "task at the top level of a module, and let it return "
+                                     "arrays or plain objects") from e
                 finished(job, outcome)
     finally:  # on an error or Ctrl-C nothing goes on behind the user's back
         for future in flying:

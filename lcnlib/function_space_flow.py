@@ -27,19 +27,8 @@ from .losses import QuadraticLoss
 
 
 def function_space_flow(
-    net,
-    loss,
-    v,
-    invariants,
-    t,
-    guess=None,
-    *,
-    method=None,
-    rtol=1e-9,
-    atol=None,
-    stop=None,
-    progress=False,
-    **options,
+    net, loss, v, invariants, t, guess=None, *, method=None, rtol=1e-9, atol=None, stop=None,
+    progress=False, **options
 ):
     """Riemannian gradient flow dv/dt = -K_delta(v) grad l(v), knowing only v and delta.
 
@@ -183,12 +172,10 @@ def _by_solver(branch, slope, v, t, stop, **settings):
         y, n_evaluations, message = integrate(
             rhs, flat_v, t, sizes=whole_size, event=edge, stop=rule, **settings)
     except Left as left:
-        raise FlowError(
-            f"the flow leaves the smooth locus of the neuromanifold at t = {left.time:.9g}: "
-            f"{left.why}. The metric is not defined there; end the times before it, or use "
-            "gradient_flow, which goes on in parameter space",
-            time=left.time,
-        ) from None
+        raise FlowError("the flow leaves the smooth locus of the neuromanifold at t = "
+                        f"{left.time:.9g}: {left.why}. The metric is not defined there; end the "
+                        "times before it, or use gradient_flow, which goes on in parameter space",
+                        time=left.time) from None
     return y, branch.path(t, y, edge.trail), n_evaluations, message, rule
 
 

@@ -163,23 +163,17 @@ class _Curve:
         self.net = net
         fr, (eta, g), *others = split_vectors(net, filters, rtol, velocity=velocity, **others)
         if fr.batch:
-            raise InputError(
-                f"filters: expected one set of filters without batch axes, got {fr.batch}; call "
-                "geodesic for each"
-            )
+            raise InputError("filters: expected one set of filters without batch axes, got "
+                             f"{fr.batch}; call geodesic for each")
         if np.ndim(eta):
-            raise InputError(
-                f"velocity: expected shape {net.end_to_end_shape}, got {np.shape(velocity)}; call "
-                "geodesic for each"
-            )
+            raise InputError(f"velocity: expected shape {net.end_to_end_shape}, got "
+                             f"{np.shape(velocity)}; call geodesic for each")
         h, *self.others = (lifted(fr, *x) for x in ((eta, g), *others))
         speed = np.sqrt(sum((x * x).sum() for x in h))
         self.length = fr.radii.min()
         if fr.radii.max() > MAX_RATIO * self.length:
-            raise InputError(
-                f"filters: expected norms within a factor {MAX_RATIO:.0e} of each other, got "
-                f"{fr.radii}; balance them more with rescale"
-            )
+            raise InputError(f"filters: expected norms within a factor {MAX_RATIO:.0e} of each "
+                             f"other, got {fr.radii}; balance them more with rescale")
         self.clock = speed / self.length  # unit-speed parameter of the scaled curve, per s
         safe = speed if speed > 0 else 1.0
         turn = np.array([np.linalg.norm(x) for x in g])
@@ -196,11 +190,9 @@ class _Curve:
         gone = s * self.clock * np.sign(end) >= abs(end)
         if gone.any():
             worst, time = s[gone][0], end / self.clock
-            raise FlowError(
-                f"s: the geodesic runs into the zero filter at s = {time:.10g}, got "
-                f"s = {worst:.10g}; the metric is incomplete there: keep s on this side",
-                time=time,
-            )
+            raise FlowError(f"s: the geodesic runs into the zero filter at s = {time:.10g}, got s "
+                            f"= {worst:.10g}; the metric is incomplete there: keep s on this side",
+                            time=time)
         return self.orbit.path(s * self.clock)
 
     def smooth(self, s):
@@ -248,12 +240,10 @@ class _Curve:
             if folds:
                 root, pair = min(folds, key=lambda fold: abs(fold[0] - self.orbit.z0))
                 time = float(self.orbit.integrals(np.array([root]))[0, 0]) / self.clock
-                raise FlowError(
-                    f"s: filters {pair[0]} and {pair[1]} get a common root at s = {time:.10g}, "
-                    "where dmu drops rank and the geodesic leaves the smooth part of M; keep "
-                    "s on this side, or follow the curve with geodesic_filters",
-                    time=time,
-                )
+                raise FlowError(f"s: filters {pair[0]} and {pair[1]} get a common root at s = "
+                                f"{time:.10g}, where dmu drops rank and the geodesic leaves the "
+                                "smooth part of M; keep s on this side, or follow the curve with "
+                                "geodesic_filters", time=time)
 
     def _first_root(self, pair, grid):
         """The first sign change of the resultant on the grid, refined; inf without one."""

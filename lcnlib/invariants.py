@@ -114,10 +114,8 @@ def scalings(net, filters, invariants):
     """
     depth = as_net(net).depth
     if depth > MAX_DEPTH_LISTED:
-        raise InputError(
-            f"net: expected a depth of at most {MAX_DEPTH_LISTED} to list 2^(H-1) tuples, got "
-            f"{depth}; use rescale, which gives the positive one"
-        )
+        raise InputError(f"net: expected a depth of at most {MAX_DEPTH_LISTED} to list 2^(H-1) "
+                         f"tuples, got {depth}; use rescale, which gives the positive one")
     *_, batch, lam = _factors(net, filters, invariants)
     signs = 1 - 2 * ((np.arange(2 ** (depth - 1))[:, None] >> np.arange(depth - 1)) & 1)
     signs = np.concatenate([signs, signs.prod(axis=1, keepdims=True)], axis=1)

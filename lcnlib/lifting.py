@@ -100,10 +100,8 @@ def lift(net, v, invariants, guess=None, *, rtol=None, limit=10_000):
 def one_invariants(net, invariants):
     delta = as_invariants(net, invariants)
     if delta.ndim != 1:
-        raise InputError(
-            f"invariants: expected shape ({net.depth - 1},), got {delta.shape}; loop over the "
-            "batch"
-        )
+        raise InputError(f"invariants: expected shape ({net.depth - 1},), got {delta.shape}; loop "
+                         "over the batch")
     return delta
 
 
@@ -113,10 +111,8 @@ def _one_guess(net, guess):
         raise InputError("guess: expected filters without batch axes; loop over the batch")
     for i, w in enumerate(guess):
         if not w.any():
-            raise ZeroFilterError(
-                f"guess[{i}]: expected a non-zero filter, got zero; its direction is what tells "
-                "branches apart"
-            )
+            raise ZeroFilterError(f"guess[{i}]: expected a non-zero filter, got zero; its "
+                                  "direction is what tells branches apart")
     return [w / np.abs(w).max() for w in guess]
 
 

@@ -98,10 +98,8 @@ def _root(weight):
     try:
         return np.linalg.cholesky(weight).T
     except np.linalg.LinAlgError:
-        raise InputError(
-            "weight: expected a symmetric positive definite matrix, got one with an eigenvalue "
-            "near zero; add a small multiple of the identity"
-        ) from None
+        raise InputError("weight: expected a symmetric positive definite matrix, got one with an "
+                         "eigenvalue near zero; add a small multiple of the identity") from None
 
 
 def _project_one(net, v, root, weight, starts):

@@ -131,10 +131,9 @@ class FlowResult:
                         int(data["n_evaluations"]), bool(data["success"]), str(data["message"]),
                         data["stopped"] if "stopped" in data else None)
             except Exception as e:
-                raise InputError(
-                    f"path: expected a whole file that FlowResult.save has written, got {path} "
-                    f"({type(e).__name__}: {e}); save the record again"
-                ) from None
+                raise InputError("path: expected a whole file that FlowResult.save has written, "
+                                 f"got {path} ({type(e).__name__}: {e}); save the record "
+                                 "again") from None
 
     def to_xarray(self):
         """The record as an `xarray.Dataset`; xarray has to be installed.
@@ -154,10 +153,9 @@ class FlowResult:
         try:
             import xarray
         except ImportError:
-            raise InputError(
-                "to_xarray: expected the package xarray, got none; install it (pip install "
-                "xarray), or use the arrays of the record as they are"
-            ) from None
+            raise InputError("to_xarray: expected the package xarray, got none; install it (pip "
+                             "install xarray), or use the arrays of the record as they "
+                             "are") from None
         batch = tuple(f"batch_{i}" for i in range(self.loss.ndim - 1))
         lead = ("t", *batch)
 

@@ -108,10 +108,8 @@ def from_warped_coordinates(net, t, directions, invariants):
     for i, u in enumerate(us):
         off = np.abs(np.sqrt((u * u).sum(axis=axes)) - 1).max(initial=0)
         if off > 1e-8:
-            raise InputError(
-                f"directions[{i}]: expected norm one, got a norm that is off by {off:.1e}; divide "
-                "the filter by its norm"
-            )
+            raise InputError(f"directions[{i}]: expected norm one, got a norm that is off by "
+                             f"{off:.1e}; divide the filter by its norm")
     t = as_real(t, "t")
     delta = as_invariants(net, invariants, batch)
     try:
@@ -121,10 +119,9 @@ def from_warped_coordinates(net, t, directions, invariants):
     sigma = offsets(delta)
     squares = t[..., None] + sigma
     if (squares <= 0).any():
-        raise InputError(
-            f"t: expected more than -min sigma = {float(-sigma.min(axis=-1).flat[0]):.6g}, where a "
-            f"filter vanishes, got {float(t.flat[0]):.6g}; increase t"
-        )
+        raise InputError("t: expected more than -min sigma = "
+                         f"{float(-sigma.min(axis=-1).flat[0]):.6g}, where a filter vanishes, got "
+                         f"{float(t.flat[0]):.6g}; increase t")
     r = np.sqrt(squares).reshape((*batch, net.depth) + (1,) * net.ndim)
     return [r.take(i, axis=len(batch)) * u for i, u in enumerate(us)]
 

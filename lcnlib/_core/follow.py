@@ -41,11 +41,8 @@ class Branch:
 
     def __init__(self, net, delta, theta):
         self.net, self.plan, self.delta, self.theta = net, plan(net), delta, theta
-        signs = np.zeros((net.depth - 1, net.n_parameters))
-        for i in range(net.depth - 1):
-            signs[i, self.plan.parts[i]] = -1.0
-            signs[i, self.plan.parts[i + 1]] = 1.0
-        self.signs = signs
+        # +1 on layer i + 1, -1 on layer i.
+        self.signs = np.repeat(np.diff(np.eye(net.depth), axis=0), self.plan.sizes, axis=1)
         self.pairs = common_root_pairs(net)
         # Where a layer of size one vanishes v = 0, the apex unless M is a line.
         self.scalars = [i for i, n in enumerate(self.plan.sizes) if n == 1 and net.dimension > 1]
@@ -55,11 +52,6 @@ class Branch:
         """(B, H); a zero filter counts as one of the least size."""
         sizes = norms(self.plan, theta)
         return np.maximum(sizes, 1e-30 * sizes.max(axis=1, keepdims=True))
-
-    def relative_jacobian(self, theta, norms):
-        """d mu for steps in norms of the filters, over the product of the norms."""
-        columns = np.repeat(norms, self.plan.sizes, axis=1)
-        return self.plan.jacobian(theta / columns)
 
     def predict(self, time):
         """Theta extrapolated to `time` from the last two lifts and their velocities."""
@@ -137,11 +129,8 @@ class Branch:
         for time, v in zip(t, vs):
             self.theta = trail[int(np.abs(times - time).argmin())][1]
             if not self.follow(v):
-                raise FlowError(
-                    f"the point reached at t = {time:.6g} is not in the neuromanifold up to the "
-                    "solver's tolerance; lower rtol",
-                    time=time,
-                )
+                raise FlowError(f"the point reached at t = {time:.6g} is not in the neuromanifold "
+                                "up to the solver's tolerance; lower rtol", time=time)
             out.append(self.theta)
         return np.stack(out)
 
@@ -151,8 +140,8 @@ class Branch:
         The smallest non-trivial singular value of the Jacobian at filters of norm one, relative
         to the largest.
         """
-        norms = self.norms(self.theta)
-        s = np.linalg.svd(self.relative_jacobian(self.theta, norms), compute_uv=False)
+        columns = np.repeat(self.norms(self.theta), self.plan.sizes, axis=1)
+        s = np.linalg.svd(self.plan.jacobian(self.theta / columns), compute_uv=False)
         return s[:, self.net.dimension - 1] / s[:, 0]
 
     def edges(self, theta):
@@ -207,10 +196,9 @@ class Edge:
         # Distances in v are about the square of the margin: below this they are lost in rtol.
         self.floor = np.minimum(10 * sqrt(rtol), 0.01 * margin)
         if (margin <= 1e-13).any():
-            raise SingularPointError(
-                f"v: expected a point where dmu has rank {branch.net.dimension}, got one where it "
-                "drops; the metric is not defined there: start elsewhere"
-            )
+            raise SingularPointError("v: expected a point where dmu has rank "
+                                     f"{branch.net.dimension}, got one where it drops; the metric "
+                                     "is not defined there: start elsewhere")
         self.sign, self.log = branch.edges(branch.theta)
         self.trail = []  # (time, theta, velocity) at every accepted step
 

@@ -105,16 +105,13 @@ def fibre_factors(p, theta, delta, batch):
         b, layer = np.argwhere(sizes == 0)[0]
         index = tuple(map(int, np.unravel_index(b, batch)))
         where = f" at batch index {index}" if batch else ""
-        raise ZeroFilterError(
-            f"filters[{layer}]: expected a non-zero filter, got zero{where}; scaling cannot "
-            "change the norm of a zero filter (Proposition 2 needs every filter non-zero)"
-        )
+        raise ZeroFilterError(f"filters[{layer}]: expected a non-zero filter, got zero{where}; "
+                              "scaling cannot change the norm of a zero filter (Proposition 2 "
+                              "needs every filter non-zero)")
     with np.errstate(all="ignore"):  # what leaves double precision is reported below
         factors = scaling_factors(sizes, delta)
     if not (np.isfinite(factors).all() and (factors >= np.finfo(float).tiny).all()):
-        raise InputError(
-            "invariants: the scaling factors leave double precision; expected norms and "
-            "invariants between 1e-150 and 1e150 (squared for the invariants), got norms "
-            f"{sizes.reshape(*batch, -1)}"
-        )
+        raise InputError("invariants: the scaling factors leave double precision; expected norms "
+                         "and invariants between 1e-150 and 1e150 (squared for the invariants), "
+                         f"got norms {sizes.reshape(*batch, -1)}")
     return factors

@@ -50,9 +50,8 @@ def check_tolerances(rtol, atol):
     """InputError unless 0 < rtol < 1, and atol is None or a number >= 0."""
     check_fraction(rtol)
     if not (atol is None or (isinstance(atol, Real) and 0 <= atol < inf)):
-        raise InputError(
-            f"atol: expected a number >= 0, or None for one that follows the state, got {atol!r}"
-        )
+        raise InputError("atol: expected a number >= 0, or None for one that follows the state, "
+                         f"got {atol!r}")
 
 
 def slope_of(loss):
@@ -71,15 +70,12 @@ def checked(loss, name, v, shape):
     """The finite array of the given shape that the method `name` of the loss returns at v."""
     method = getattr(loss, name, None)
     if not callable(method):
-        raise InputError(
-            f"loss: expected an object with methods value(v) and gradient(v), got "
-            f"{type(loss).__name__} without {name}"
-        )
+        raise InputError("loss: expected an object with methods value(v) and gradient(v), got "
+                         f"{type(loss).__name__} without {name}")
     got = as_real(method(v), f"loss.{name}(v)")
     if got.shape != shape:
-        raise InputError(
-            f"loss.{name}(v): expected shape {shape} for v of shape {v.shape}, got {got.shape}"
-        )
+        raise InputError(f"loss.{name}(v): expected shape {shape} for v of shape {v.shape}, got "
+                         f"{got.shape}")
     return got
 
 
@@ -130,10 +126,8 @@ class Stop:
             return cls(told, y0)
         if isinstance(stop, Real) and 0 < stop < inf:
             return cls(slow, y0)
-        raise InputError(
-            "stop: expected None, a positive norm of the gradient, or a function of the time and "
-            f"the state that tells whether to stop, got {stop!r}"
-        )
+        raise InputError("stop: expected None, a positive norm of the gradient, or a function of "
+                         f"the time and the state that tells whether to stop, got {stop!r}")
 
     def holds(self, flows, times, y):
         return np.fromiter(map(bool, self.rule(flows, times, y)), bool, len(y))
@@ -228,10 +222,9 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
         try:
             old, solver = begin(0.0, y0.reshape(-1))
         except (UserWarning, TypeError, ValueError) as unused:
-            raise InputError(
-                f"options: expected options of the method {method!r} of "
-                f"scipy.integrate.solve_ivp, got {str(unused).rsplit(': ')[-1]}"
-            ) from None
+            raise InputError(f"options: expected options of the method {method!r} of "
+                             "scipy.integrate.solve_ivp, got "
+                             f"{str(unused).rsplit(': ')[-1]}") from None
         while done < len(t):
             if not stuck:
                 finite = True
@@ -243,12 +236,10 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
                 time = time if solver.t_old is None else t[0] + solver.t_old
                 why = message or "the steps become too small"
                 hint = "" if finite else "; the velocity is not finite there: look at the gradient"
-                raise FlowError(
-                    f"the flow cannot be continued past t = {time:.6g} ({why}{hint}); expected "
-                    f"to reach t = {t[-1]:.6g}. Either it blows up there (is the loss bounded "
-                    "below?) or it is stiff: end earlier, or try method='Radau' or a larger rtol",
-                    time=time,
-                )
+                raise FlowError(f"the flow cannot be continued past t = {time:.6g} ({why}{hint}); "
+                                f"expected to reach t = {t[-1]:.6g}. Either it blows up there (is "
+                                "the loss bounded below?) or it is stiff: end earlier, or try "
+                                "method='Radau' or a larger rtol", time=time)
             ended = False
             if stop is not None:
                 going, path = np.flatnonzero(alive), solver.dense_output()
@@ -297,10 +288,8 @@ def _solver_class(method):
         return getattr(scipy.integrate, method)
     if isinstance(method, type) and issubclass(method, scipy.integrate.OdeSolver):
         return method
-    raise InputError(
-        f"method: expected one of {', '.join(METHODS)} or a subclass of scipy.integrate.OdeSolver, "
-        f"got {method!r}"
-    )
+    raise InputError(f"method: expected one of {', '.join(METHODS)} or a subclass of "
+                     f"scipy.integrate.OdeSolver, got {method!r}")
 
 
 def progress_of(progress, t):
@@ -339,11 +328,9 @@ def hold_at_rest(values, t, rtol, *states):
             continue
         allowed = 1e3 * rtol * (np.abs(values[0]) + np.abs(values[n]))
         if (rise > allowed).any():
-            raise FlowError(
-                f"the loss rises by {rise.max():.3g} between t = {t[n - 1]:.6g} and "
-                f"t = {t[n]:.6g}, which a gradient flow cannot do; expected at most the solver's "
-                "tolerance: check that loss.gradient is the gradient of loss.value, or lower rtol",
-                time=t[n - 1],
-            )
+            raise FlowError(f"the loss rises by {rise.max():.3g} between t = {t[n - 1]:.6g} and t "
+                            f"= {t[n]:.6g}, which a gradient flow cannot do; expected at most the "
+                            "solver's tolerance: check that loss.gradient is the gradient of "
+                            "loss.value, or lower rtol", time=t[n - 1])
         for a in (values, *states):
             a[n, worse] = a[n - 1, worse]

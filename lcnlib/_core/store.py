@@ -43,10 +43,9 @@ class Store:
             self.damaged += 1
             return None
         if body[:32] != self._key(part):
-            raise InputError(
-                f"store: expected a new folder, or one with results of this task and these starts, "
-                f"got {self.folder}, which belongs to another sweep; choose another folder"
-            )
+            raise InputError("store: expected a new folder, or one with results of this task and "
+                             f"these starts, got {self.folder}, which belongs to another sweep; "
+                             "choose another folder")
         return pickle.loads(body[32:])
 
     def write(self, job, part, outcome):

@@ -52,10 +52,9 @@ def polar(net, ws):
     radii = norms(p, p.pack(ws)).reshape(*ws[0].shape[: -net.ndim], net.depth)
     if not radii.all():
         layer = int(np.argwhere(radii == 0)[0][-1])
-        raise ZeroFilterError(
-            f"filters[{layer}]: expected a non-zero filter, got zero; then v = 0, the apex of the "
-            "cone M, where there is no tangent space and no metric: start from another point"
-        )
+        raise ZeroFilterError(f"filters[{layer}]: expected a non-zero filter, got zero; then v = "
+                              "0, the apex of the cone M, where there is no tangent space and no "
+                              "metric: start from another point")
     tail = (1,) * net.ndim
     units = [w / radii[..., i].reshape(w.shape[: -net.ndim] + tail) for i, w in enumerate(ws)]
     return radii, units
@@ -92,11 +91,10 @@ def frame(net, ws):
     ratio = s[..., dim - 1] / s[..., 0]
     if (ratio <= tol).any():
         rank = int((s > tol * s[..., :1]).sum(axis=-1).min())
-        raise SingularPointError(
-            f"filters: expected a differential of rank {dim}, the dimension of the neuromanifold, "
-            f"got rank {rank} (singular values below {tol:.1e} of the largest count as zero); "
-            "the metric is not defined there: move the filters away from this singular point"
-        )
+        raise SingularPointError(f"filters: expected a differential of rank {dim}, the dimension "
+                                 f"of the neuromanifold, got rank {rank} (singular values below "
+                                 f"{tol:.1e} of the largest count as zero); the metric is not "
+                                 "defined there: move the filters away from this singular point")
     units = [w.reshape((*batch, prod(k))) for w, k in zip(units, net.filter_shapes)]
     return Frame(batch, radii, units, u[..., :dim], s[..., :dim], vt[..., :dim, :])
 
@@ -119,10 +117,8 @@ def components(net, fr, a, name, rtol):
     try:
         np.broadcast_shapes(a.shape[:-1], fr.batch)
     except ValueError:
-        raise InputError(
-            f"{name}: expected leading axes that broadcast against the batch axes {fr.batch} of "
-            f"filters, got {a.shape[:-1]}"
-        ) from None
+        raise InputError(f"{name}: expected leading axes that broadcast against the batch axes "
+                         f"{fr.batch} of filters, got {a.shape[:-1]}") from None
     scale = np.abs(a).max(axis=-1, keepdims=True)
     a = a / np.where(scale == 0, 1, scale)
     c = np.einsum("...kd,...k->...d", fr.left, a)
@@ -130,17 +126,15 @@ def components(net, fr, a, name, rtol):
     size = np.linalg.norm(a, axis=-1)
     if (off > rtol * size).any():
         worst = float((off / np.where(size == 0, 1, size)).max())
-        raise NotTangentError(
-            f"{name}: expected a tangent vector of the neuromanifold at v (the image of dmu), got "
-            f"one whose normal part is {worst:.1e} of its length (allowed: rtol = {rtol:.1e}); "
-            "project it with tangent_basis or build it with jvp"
-        )
+        raise NotTangentError(f"{name}: expected a tangent vector of the neuromanifold at v (the "
+                              f"image of dmu), got one whose normal part is {worst:.1e} of its "
+                              f"length (allowed: rtol = {rtol:.1e}); project it with "
+                              "tangent_basis or build it with jvp")
     with np.errstate(over="ignore", under="ignore"):
         scale = scale / fr.radii.prod(axis=-1)[..., None]
     if not np.isfinite(scale).all():
-        raise InputError(
-            "filters: the product of the filter norms underflows double precision; rescale them"
-        )
+        raise InputError("filters: the product of the filter norms underflows double precision; "
+                         "rescale them")
     x = np.einsum("...dp,...d->...p", fr.right, c / fr.singular) * scale
     eta, g, start = 0.0, [], 0
     for unit in fr.units:
