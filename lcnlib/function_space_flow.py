@@ -73,7 +73,8 @@ def function_space_flow(
         When the flow leaves the immersive points of its sheet: the rank drops, two branches of
         factorisations meet, or v reaches zero.  Its `time` says when, to about the square root
         of rtol.  Also when two branches are too near for rtol to tell apart.  A self-crossing,
-        where other sheets only pass, is no reason to stop.
+        where other sheets only pass, is no reason to stop.  In two or more dimensions no generic
+        flow meets such a point; one that symmetry sends there may step across it.
 
     Examples
     --------

@@ -227,6 +227,14 @@ def test_monodromy_finds_exactly_the_ed_degree(net, degree):
     assert len(w) == degree
 
 
+def proven(net, filters):
+    """The radius of the docstring, with the tuples that meet in one coefficient counted."""
+    units = [w / np.linalg.norm(w) for w in filters]
+    sigma = np.linalg.svd(lcn.jacobian(net, units).reshape(-1, net.n_parameters))[1]
+    meet = lcn.end_to_end(net, [np.ones(k) for k in net.filter_shapes]).max()
+    return 0.63 * sigma[net.dimension - 1] / (np.sqrt(meet) * net.depth)
+
+
 def test_no_factorisation_within_the_isolation_radius():
     """A radius larger than proven would show in `lift` only for a rare guess."""
     rng = np.random.default_rng(0)
@@ -237,6 +245,7 @@ def test_no_factorisation_within_the_isolation_radius():
             found = lcn.factorizations(net, v)
             for i, f in enumerate(found):
                 radius = isolation(directions(net, v, f))
+                assert radius <= proven(net, f) * (1 + 1e-9)
                 for j, g in enumerate(found):
                     distance = np.sqrt(sum(
                         min(np.sum((a - b) ** 2), np.sum((a + b) ** 2)) for a, b in zip(f, g)

@@ -75,7 +75,7 @@ def test_errors_are_recorded_and_the_rest_goes_on():
 
 
 def test_interruption_and_resumption(tmp_path):
-    log, store = tmp_path / "log", tmp_path / "store"
+    log, store = tmp_path / "log", tmp_path / "a new folder" / "store"
     task = partial(fussy, log=str(log))
 
     def stop(fraction):

@@ -210,6 +210,35 @@ def test_progress(capsys, solver):
     assert capsys.readouterr().err == ""
 
 
+def test_progress_is_told_twice_a_second(solver, monkeypatch):
+    """When no time passes only the end is told."""
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    net, seen = LCN((2, 2), 2), []
+    loss, start = problem(net, 7)
+    lcn.gradient_flow(net, by(solver, loss), start, [0, 2], progress=seen.append)
+    assert seen == [1.0]
+
+
+def test_an_absolute_tolerance(solver):
+    net = LCN((3, 2), 2)
+    loss, start = problem(net, 3)
+    t = [0.0, 0.5, 1.0, 4.0]
+    given = lcn.gradient_flow(net, by(solver, loss), start, t, atol=1e-11)
+    followed = lcn.gradient_flow(net, by(solver, loss), start, t)
+    np.testing.assert_allclose(given.end_to_end, followed.end_to_end, atol=1e-8)
+
+
+def test_the_exact_jacobian_serves_a_stiff_solver():
+    """No more slopes than with one by differences, but for chance; not timed."""
+    net = LCN((3, 3, 2), 2)
+    loss, start = problem(net, 1)
+    plain = lcn.Loss(loss.value, loss.gradient)
+    exact, differences = (
+        lcn.gradient_flow(net, x, start, [0, 10], method="BDF").n_evaluations
+        for x in (loss, plain))
+    assert exact < 1.3 * differences
+
+
 @pytest.mark.parametrize("size", [1e-2, 1e-8, 1e-60, 1e-100, 1e-150])
 def test_escape_from_the_saddle_at_depth_two(size, solver):
     """k = (1, 1), balanced: v = c / (1 + (c / v_0 - 1) exp(-2 c t)) leaves zero like log(1/|w|)."""

@@ -93,3 +93,7 @@ def test_a_loss_from_two_functions():
 def test_a_loss_wants_functions():
     with pytest.raises(InputError, match=r"gradient: expected a function of v, got float"):
         Loss(lambda v: v, 3.0)
+
+
+def test_only_data_have_a_constant():
+    assert QuadraticLoss([1.0, 2.0]).constant == QuadraticLoss([1.0], [[2.0]]).constant == 0.0

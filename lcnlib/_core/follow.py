@@ -18,6 +18,8 @@ AT_ZERO = 1e-5
 # Gauss-Newton steps are counted in norms of the filters: when one is as small as NEAR the next
 # would be about its square.
 NEAR, ITERATIONS = 3e-6, 20
+# Below this margin dmu has dropped rank: rounding is 1e-16.
+SINGULAR = 1e-13
 # Points of a step at which its filters are looked at.
 LOOK = np.linspace(0.0, 1.0, 65)
 
@@ -47,6 +49,10 @@ class Branch:
         # Where a layer of size one vanishes v = 0, the apex unless M is a line.
         self.scalars = [i for i, n in enumerate(self.plan.sizes) if n == 1 and net.dimension > 1]
         self.history = []  # (time, theta, velocity) of the last two lifts
+        if (self.margin() <= SINGULAR).any():
+            raise SingularPointError(f"v: expected a point where dmu has rank {net.dimension}, got "
+                                     "one where it drops; the metric is not defined there: start "
+                                     "elsewhere")
 
     def norms(self, theta):
         """(B, H); a zero filter counts as one of the least size."""
@@ -195,10 +201,6 @@ class Edge:
         margin = branch.margin()
         # Distances in v are about the square of the margin: below this they are lost in rtol.
         self.floor = np.minimum(10 * sqrt(rtol), 0.01 * margin)
-        if (margin <= 1e-13).any():
-            raise SingularPointError("v: expected a point where dmu has rank "
-                                     f"{branch.net.dimension}, got one where it drops; the metric "
-                                     "is not defined there: start elsewhere")
         self.sign, self.log = branch.edges(branch.theta)
         self.trail = []  # (time, theta, velocity) at every accepted step
 
