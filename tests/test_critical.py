@@ -274,3 +274,8 @@ def test_many_layers_of_size_one():
         v = lcnlib.end_to_end(net, w)
         pulled = lcnlib.vjp(net, w, loss.gradient(v))
         assert max(np.abs(g).max() for g in pulled) < 1e-9
+
+
+def test_a_layer_of_size_one_needs_no_stride():
+    """It only scales: strides count between the layers that do more."""
+    assert ed_degree(LCN((2, 1, 2), (2, 1, 1))) == ed_degree(LCN((2, 2), 2))

@@ -129,3 +129,9 @@ def test_scaling_errors():
         lcn.scalings(LCN((1,) * 30), np.ones((30, 1)), np.zeros(29))
     with pytest.raises(lcn.InputError, match="overflows"):
         lcn.invariants(net, [[1e200, 0], [1, 1]])
+
+
+def test_factors_that_underflow_are_refused():
+    """Though all of them are finite."""
+    with pytest.raises(lcn.InputError, match="leave double precision"):
+        lcn.rescale(LCN((1, 1, 1)), [[1e230], [1e-235], [1e-235]], [0.0, 0.0])
