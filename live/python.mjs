@@ -23,12 +23,13 @@ const told = error => tell({ failed: `the book's packages did not load (${error}
 async function packages() {
   const answer = await fetch(new URL("packages.bin", import.meta.url));
   if (!answer.ok) throw new Error(`${answer.status} for ${answer.url}`);
-  const all = (answer.headers.get("content-length") / 1e6).toFixed();
+  const length = answer.headers.get("content-encoding") ? null : answer.headers.get("content-length");
+  const all = length ? `of ${(length / 1e6).toFixed()} MB` : "MB";
   let bytes = 0;
   const counted = new TransformStream({
     transform(chunk, to) {
       bytes += chunk.length;
-      tell({ words: `${(bytes / 1e6).toFixed()} of ${all} MB of its packages` });
+      tell({ words: `${(bytes / 1e6).toFixed()} ${all} of its packages` });
       to.enqueue(chunk);
     },
   });
