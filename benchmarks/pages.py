@@ -11,6 +11,7 @@ layout.  For every widget with a kernel: processor time of its slowest control.
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -97,6 +98,25 @@ def live(context, address):
     return found
 
 
+def visits(html):
+    """A first visit to a live chapter and two later ones, in a browser that keeps what it has."""
+    from browser import FLAGS, find_chromium, serve
+    from playwright.sync_api import sync_playwright
+
+    started = {}
+    with serve(html) as base, sync_playwright() as playwright, \
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=find_chromium(playwright), args=FLAGS, bypass_csp=True)
+        for visit in ("first visit", "warm cache", "warm cache, again"):
+            started[visit] = live(context, f"{base}book/03_flow.html")
+            print(f"live, {visit}: Python after {started[visit]['python']:.1f} s, "
+                  f"widget after {started[visit]['widget']:.1f} s (goal, warm: {LIVE_GOAL} s; "
+                  f"{os.getloadavg()[0]:.1f} programs wanted {os.cpu_count()} cores)", flush=True)
+        context.close()
+    return started
+
+
 def main(html=ROOT / "_build" / "html"):
     import matplotlib
     from browser import chromium, serve
@@ -108,16 +128,7 @@ def main(html=ROOT / "_build" / "html"):
         for path in sorted(html.glob("book/*.html")):
             runs = [open_page(browser, f"{base}book/{path.name}") for _ in range(3)]
             rows[path.stem] = {k: min(r[k] for r in runs) for k in runs[0]}
-        started = {}
-        if (html / "lite").exists():
-            context = browser.new_context(bypass_csp=True)
-            chapter = f"{base}book/03_flow.html"
-            for visit in ("first visit", "warm cache"):
-                started[visit] = live(context, chapter)
-                print(f"live, {visit}: Python after {started[visit]['python']:.1f} s, "
-                      f"widget after {started[visit]['widget']:.1f} s (goal, warm: {LIVE_GOAL} s; "
-                      f"{os.getloadavg()[0]:.1f} programs wanted {os.cpu_count()} cores)")
-            context.close()
+    started = visits(html) if (html / "lite").exists() else {}
     os.chdir(ROOT / "book")
     for path in sorted((ROOT / "book").glob("[0-9]*.ipynb")):
         rows.setdefault(path.stem, {})["widget"] = widgets(path)
