@@ -168,6 +168,8 @@ def test_flow_is_that_of_the_kernel():
     (lambda: fc.ntk([[[np.nan]]]), "finite"),
     (lambda: fc.ntk([[[1e200]], [[1e200]]]), "overflows"),
     (lambda: fc.balanced_ntk(np.eye(2), 0), "depth: expected"),
+    (lambda: fc.balanced_ntk(np.ones(3), 2), "w: expected a matrix"),
+    (lambda: fc.balanced_ntk(np.ones((0, 3)), 2), "w: expected a matrix"),
     (lambda: fc.relaxed_ntk(np.eye(2), 1.0, 3), "width: expected at most 2"),
     (lambda: fc.relaxed_ntk(np.eye(2), 1.0, 0), "width: expected an int >= 1"),
     (lambda: fc.relaxed_ntk(np.eye(3), -1.0, 2), "rank of at most"),
