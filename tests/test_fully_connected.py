@@ -182,3 +182,14 @@ def test_flow_is_that_of_the_kernel():
 def test_bad_input(call, words):
     with pytest.raises(lcn.LCNError, match=words):
         call()
+
+
+@pytest.mark.parametrize(("shape", "level", "width"), [
+    ((2, 3), 2.0, 2), ((3, 2), -2.0, 2), ((4, 5), 0.0, 7), ((4, 2), 2.0, 4)])
+def test_relaxed_kernels_of_a_batch(shape, level, width):
+    """Two axes of a batch; some hidden units of the last have no part in W."""
+    w = np.random.default_rng(0).standard_normal((2, 3, *shape))
+    together = fc.relaxed_ntk(w, level, width)
+    for i, j in np.ndindex(2, 3):
+        np.testing.assert_allclose(together[i, j], fc.relaxed_ntk(w[i, j], level, width),
+                                   atol=1e-12)
