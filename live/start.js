@@ -3,9 +3,8 @@
 (function () {
   "use strict";
   var PATIENCE = 120; // seconds in which nothing is heard; the longest step took 62 on a very busy machine
-  var PROBE = "import ipywidgets, matplotlib.pyplot, scipy, lcnlib.display"; // what every chapter imports
   var began = Date.now(), heard = began, step = null, waiting = false;
-  var box = null, shown = "", trouble = "", asked = null, done = false;
+  var box = null, shown = "", trouble = "", done = false;
   var me = "book-" + Math.random().toString(36).slice(2);
 
   // Python starts now, beside JupyterLite; who asks for the kernel's worker gets this one (python.mjs).
@@ -71,32 +70,23 @@
     if (box) box.remove();
   }
 
-  function kernel() {
+  // The kernel answers when the worker has imported what every chapter imports, or has told what failed.
+  function answers() {
     var shell = window.jupyterapp && window.jupyterapp.shell;
     var context = shell && shell.currentWidget && shell.currentWidget.sessionContext;
     var k = context && context.session && context.session.kernel;
-    return k && k.connectionStatus === "connected" && /^(idle|busy)$/.test(k.status) ? k : null;
-  }
-
-  // A kernel that answers may still lack a package whose file did not come.
-  function ask(k) {
-    var request = { code: PROBE, silent: true, store_history: false, stop_on_error: false };
-    asked = k.requestExecute(request).done.then(function (reply) {
-      if (reply.content.status !== "ok") {
-        trouble = "the book's packages did not load (" + (reply.content.evalue || reply.content.status) + ")";
-        return look();
-      }
-      done = true;
-      end();
-      // The chapter runs by itself; its end is there for who waits for it.
-      window.bookRan = window.jupyterapp.commands.execute("notebook:run-all-cells");
-    });
+    return k && k.connectionStatus === "connected" && /^(idle|busy)$/.test(k.status);
   }
 
   function look() {
     if (done) return;
-    var k = !asked && kernel();
-    if (k) ask(k);
+    if (!trouble && answers()) {
+      done = true;
+      end();
+      // The chapter runs by itself; its end is there for who waits for it.
+      window.bookRan = window.jupyterapp.commands.execute("notebook:run-all-cells");
+      return;
+    }
     var seconds = (Date.now() - began) / 1000, silence = (Date.now() - heard) / 1000;
     if (trouble) fail("Python did not start in this browser: " + trouble + ".");
     else if (location.protocol === "file:") fail("Python in the browser needs a web server, and this page is a file.");

@@ -294,17 +294,17 @@ def build(html):
     lite = html / "lite"
     shutil.rmtree(lite, ignore_errors=True)
     shutil.copytree(skeleton(), lite, ignore=shutil.ignore_patterns(".*"))
-    python = lite / "static" / "pyodide"
+    made, python = pyodide(), lite / "static" / "pyodide"
     python.mkdir(parents=True)
-    for path in (pyodide() / name for name in CORE):
-        shutil.copy(path, python)
+    for name in CORE:
+        shutil.copy(made / name, python)
     packages, worker = site_packages(), (LIVE / "python.mjs").read_text(encoding="utf-8")
     (python / "packages.bin").write_bytes(packages)
     # Its content in its address, so that no browser takes an old one for the new.
     (python / "python.mjs").write_text(worker.replace(
         '"packages.bin"', f'"packages.bin?{sha256(packages)[:8]}"'), encoding="utf-8")
     # All packages are there from the start: there is nothing to load by name.
-    lock = json.loads((PYODIDE / "pyodide-lock.json").read_text())
+    lock = json.loads((made / "pyodide-lock.json").read_text())
     (python / "pyodide-lock.json").write_text(json.dumps(lock | {"packages": {}}))
     (lite / "files").mkdir(exist_ok=True)
     book = translate.Book()
