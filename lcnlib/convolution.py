@@ -26,7 +26,7 @@ def end_to_end(net, filters):
     Returns
     -------
     ndarray, shape (*batch, *k)
-        Entry n is the coefficient of x^n.
+        Entry n is the coefficient of x^n, to rounding beside the largest that v can have.
 
     Examples
     --------

@@ -464,6 +464,24 @@ def test_the_unit_of_x_does_not_matter(size):
             assert np.abs(c * u - v).max() < 1e-9 * np.abs(v).max()
 
 
+@pytest.mark.parametrize("units", [(1e-3, 1), (1, 1e3), (1e2, 1e-2), (1e-2, 1e3), (1e4, 1e4)])
+def test_the_units_of_two_variables_do_not_matter(units):
+    """The coefficients are given to rounding each; what mu returns is so only beside the largest."""
+    net = LCN([(2, 2), (3, 2)])
+    for seed in range(5):
+        w = [x * units[0] ** np.arange(len(x))[:, None] * units[1] ** np.arange(len(x[0]))
+             for x in lcn.random_filters(net, seed)]
+        v = convolve(*w, method="direct")
+        (found,) = lcn.factorizations(net, v)
+        u = convolve(*found, method="direct")
+        np.testing.assert_allclose(u * v[0, 0] / u[0, 0], v, rtol=1e-7)
+        noisy = lcn.end_to_end(net, w)  # accurate beside its largest coefficient only
+        for found in lcn.factorizations(net, noisy):
+            u = lcn.end_to_end(net, found)
+            u *= (noisy * u).sum() / (u * u).sum()
+            assert np.linalg.norm(u - noisy) < 1e-9 * np.linalg.norm(noisy)
+
+
 def test_too_many_are_refused_before_the_work():
     net = LCN((2,) * 20)
     v = lcn.end_to_end(net, lcn.random_filters(net, 0))
