@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 import scipy
 
-from ._core.checks import as_filters, as_packed, as_real, finite_result, quiet
+from ._core.checks import as_filters, as_packed, as_real, finite_result, fits_batch, quiet
 from .errors import InputError
 
 # Above this many multiplications for each output, one FFT convolution is cheaper than windows.
@@ -65,11 +65,9 @@ def cofactors(net, filters):
     """
     p, theta, batch = as_packed(net, filters)
     c, k = finite_result(p.cofactors(theta), "a cofactor"), net.end_to_end_shape
-    out = []
-    for ci, ki, si in zip(c, net.filter_shapes, net.cumulative_strides):
-        crop = tuple(slice(0, n - (m - 1) * s) for n, m, s in zip(k, ki, si))
-        out.append(ci.reshape(batch + k)[(..., *crop)].copy())
-    return out
+    crops = [tuple(slice(n - (m - 1) * s) for n, m, s in zip(k, *layer))
+             for layer in zip(net.filter_shapes, net.cumulative_strides)]
+    return [ci.reshape(batch + k)[(..., *crop)].copy() for ci, crop in zip(c, crops)]
 
 
 @quiet
@@ -105,13 +103,7 @@ def apply(net, filters, x):
     if x.ndim < ndim or any(d < k for d, k in zip(x.shape[-ndim:], need)):
         raise InputError(f"x: expected {ndim} trailing axes of at least the end-to-end shape "
                          f"{need}, got shape {x.shape}; use longer signals or pad them")
-    batch, lead = ws[0].shape[:-ndim], x.shape[:-ndim]
-    try:
-        np.broadcast_shapes(batch, lead)
-    except ValueError:
-        raise InputError("x: expected leading axes that broadcast against the filters' batch axes "
-                         f"{batch}, got {lead}; insert axes of length one in x or in the filters"
-                         ) from None
+    fits_batch(x.shape[:-ndim], ws[0].shape[:-ndim], "x")
     for w, s in zip(ws, net.strides):
         x = _layer(w, s, x, ndim)
     return finite_result(x, "the output")
@@ -122,12 +114,10 @@ def _layer(w, stride, x, ndim):
     axes = tuple(range(-ndim, 0))
     step = (..., *(slice(None, None, s) for s in stride))
     if prod(w.shape[-ndim:]) > DIRECT_LIMIT:
-        lead = max(x.ndim, w.ndim) - ndim
-        x = x.reshape((1,) * (lead + ndim - x.ndim) + x.shape)
-        w = w.reshape((1,) * (lead + ndim - w.ndim) + w.shape)
+        most = max(x.ndim, w.ndim)
+        x, w = (a.reshape((1,) * (most - a.ndim) + a.shape) for a in (x, w))
         return scipy.signal.fftconvolve(x, np.flip(w, axes), mode="valid", axes=axes)[step]
     windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[-ndim:], axis=axes)
     windows = windows[(*step, *(slice(None),) * ndim)]
-    letters = "abcdefgh"[:ndim]
-    return np.einsum(f"...{letters.upper()}{letters},...{letters}->...{letters.upper()}",
-                     windows, w, optimize=False)
+    out, inside = range(ndim), range(ndim, 2 * ndim)
+    return np.einsum(windows, [..., *out, *inside], w, [..., *inside], [..., *out])

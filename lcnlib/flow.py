@@ -4,21 +4,12 @@ from functools import partial
 
 import numpy as np
 
+from ._core import solver
 from ._core.checks import as_filters
 from ._core.collocation import MESSAGE, suits
 from ._core.fields import LevelField, LossFlow, QuadraticFlow, by_collocation
 from ._core.plan import plan
 from ._core.scaling import along_the_level, norms, sharp_invariants, to_invariants
-from ._core.solver import (
-    Stop,
-    as_times,
-    check_loss,
-    check_tolerances,
-    hold_at_rest,
-    integrate,
-    layer_sizes,
-    slope_of,
-)
 from .losses import QuadraticLoss
 from .record import FlowResult
 
@@ -84,23 +75,20 @@ def gradient_flow(
     ([1.0, 2.0, 3.0, 6.0], True)
     """
     ws = as_filters(net, filters)
-    t = as_times(t)
-    check_tolerances(rtol, atol)
+    t = solver.as_times(t)
+    solver.check_tolerances(rtol, atol)
     batch = ws[0].shape[: -net.ndim]
     p = plan(net)
     start = p.pack(ws)
     with np.errstate(over="ignore", invalid="ignore"):
-        check_loss(loss, p.product(start).reshape(batch + net.end_to_end_shape), batch)
+        solver.check_loss(loss, p.product(start).reshape(batch + net.end_to_end_shape), batch)
     # A class that builds on QuadraticLoss may have another gradient.
     quadratic = type(loss) is QuadraticLoss
-    if quadratic:
-        field = QuadraticFlow(net, loss.target, loss.weight)
-    else:
-        field = LossFlow(net, slope_of(loss), batch)
-
+    field = (QuadraticFlow(net, loss.target, loss.weight) if quadratic
+             else LossFlow(net, solver.slope_of(loss), batch))
     delta = sharp_invariants(p, start)
     stop = _stop(net, stop, field.velocity, start, t)
-    done, sizes = None, partial(layer_sizes, p)
+    done, sizes = None, partial(solver.layer_sizes, p)
     if quadratic and suits(net, t, method, options, rtol, atol):
         y, n_evaluations, lost = by_collocation(
             LevelField(field, delta, start), start, t, rtol, atol, sizes, progress, stop)
@@ -109,29 +97,24 @@ def gradient_flow(
         elif stop is not None:  # the other method begins anew
             stop.ended[stop.ended > 0] = np.nan
     if done is None:
-        done = integrate(
+        done = solver.integrate(
             lambda _, theta: along_the_level(p, theta, field.velocity(theta)), start, t,
-            sizes=sizes,
-            hessian=field.hessian if quadratic else None, method=method, progress=progress,
-            hold=lambda theta: to_invariants(p, theta, delta), rtol=rtol, atol=atol, stop=stop,
-            **options,
-        )
-    y, n_evaluations, message = done
+            sizes=sizes, hessian=field.hessian if quadratic else None, method=method,
+            progress=progress, hold=lambda theta: to_invariants(p, theta, delta), rtol=rtol,
+            atol=atol, stop=stop, **options)
+    return record(net, loss, t, batch, delta, rtol, *done, stop)
+
+
+def record(net, loss, t, batch, delta, rtol, y, n_evaluations, message, stop):
+    """The result of a flow through the packed filters y (T, B, P), put back to delta (B, H-1)."""
+    p = plan(net)
     flat = to_invariants(p, y.reshape(-1, y.shape[-1]), np.tile(delta, (len(t), 1)))
-    still = (y == start).all(axis=-1).reshape(-1, 1)  # not even rounding moves what stands still
-    flat = np.where(still, np.tile(start, (len(t), 1)), flat)
-    path = p.unpack(flat, (len(t), *batch))
-    path = [np.ascontiguousarray(w) for w in path]
-    return record(net, loss, t, path, rtol, n_evaluations, message, stop)
-
-
-def record(net, loss, t, path, rtol, n_evaluations, message, stop=None):
-    """The result of a flow with these filters, a list of H arrays (T, *batch, *k_i)."""
-    p, batch = plan(net), path[0].shape[1 : -net.ndim]
-    flat = p.pack(path)
+    still = (y == y[0]).all(axis=-1).reshape(-1, 1)  # not even rounding moves what stands still
+    flat = np.where(still, np.tile(y[0], (len(t), 1)), flat)
+    path = [np.ascontiguousarray(w) for w in p.unpack(flat, (len(t), *batch))]
     v = p.product(flat).reshape(len(t), *batch, *net.end_to_end_shape)
     values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v])
-    hold_at_rest(values, t, rtol, v, *path)
+    solver.hold_at_rest(values, t, rtol, v, *path)
     delta = np.diff(norms(p, flat) ** 2, axis=-1).reshape(len(t), *batch, net.depth - 1)
     stopped = None if stop is None else t[0] + stop.ended.reshape(batch)
     return FlowResult(t, path, v, values, delta, n_evaluations, True, message, stopped)
@@ -150,4 +133,4 @@ def _stop(net, stop, velocity, start, t):
         return [stop(time, [w[0] for w in p.unpack(x[None], (1,))])
                 for time, x in zip((t[0] + times).tolist(), theta)]
 
-    return Stop.of(stop, slow, told, start)
+    return solver.Stop.of(stop, slow, told, start)

@@ -4,22 +4,12 @@ from math import prod
 
 import numpy as np
 
+from ._core import solver
 from ._core.checks import as_end_to_end, as_filters, as_invariants
 from ._core.collocation import MESSAGE, suits
 from ._core.fields import LiftedField, LossFlow, QuadraticFlow, by_collocation
-from ._core.follow import Branch, Edge, Left
+from ._core.follow import Branch, Edge
 from ._core.plan import plan
-from ._core.scaling import to_invariants
-from ._core.solver import (
-    Stop,
-    as_times,
-    check_loss,
-    check_tolerances,
-    integrate,
-    slope_of,
-    whole_size,
-)
-from .errors import FlowError
 from .factorization import tolerance
 from .flow import record
 from .lifting import lift
@@ -89,11 +79,11 @@ def function_space_flow(
     """
     exact = tolerance(v, None, 1)
     v = as_end_to_end(net, v)
-    t = as_times(t)
-    check_tolerances(rtol, atol)
+    t = solver.as_times(t)
+    solver.check_tolerances(rtol, atol)
     batch, k = v.shape[: v.ndim - net.ndim], net.end_to_end_shape
     delta = as_invariants(net, invariants, batch)
-    check_loss(loss, v, batch)
+    solver.check_loss(loss, v, batch)
     flat_v = v.reshape(-1, prod(k))
     flat_delta = delta.reshape(len(flat_v), net.depth - 1)
     p = plan(net)
@@ -101,43 +91,38 @@ def function_space_flow(
     branch.follow(flat_v)
     flat_v = p.product(branch.theta)  # what was noise in v is not carried along
     settings = {"rtol": rtol, "atol": atol, "progress": progress}
-    y, lifts = (np.empty((len(t), len(flat_v), n)) for n in (flat_v.shape[1], net.n_parameters))
+    lifts = np.empty((len(t), len(flat_v), net.n_parameters))
     left, n_evaluations, message, rule = np.ones(len(flat_v), bool), 0, "", None
     if (type(loss) is QuadraticLoss and len(flat_v) and stop is None
             and suits(net, t, method, options, rtol, atol)):
         message = MESSAGE
-        left, n_evaluations = _by_collocation(branch, loss, flat_v, t, y, lifts, **settings)
+        left, n_evaluations = _by_collocation(branch, loss, flat_v, t, lifts, **settings)
     if left.any() or not len(left):
         # Some flows of a quadratic loss, or all of another one, which may know the batch.
         shape = v.shape if left.all() else (int(left.sum()), *k)
         some = Branch(net, flat_delta[left], branch.theta[left])
         some.follow(flat_v[left])
-        *found, count, message, rule = _by_solver(
-            some, slope_of(loss), flat_v[left].reshape(shape), t, stop, method=method,
+        lifts[:, left], count, message, rule = _by_solver(
+            some, solver.slope_of(loss), flat_v[left].reshape(shape), t, stop, method=method,
             **settings, **options)
-        y[:, left], lifts[:, left] = found
         n_evaluations += count
-    lifts = to_invariants(p, lifts.reshape(-1, net.n_parameters), np.tile(flat_delta, (len(t), 1)))
-    path = p.unpack(lifts, (len(t), *batch))
-    return record(net, loss, t, path, rtol, n_evaluations, message, rule)
+    return record(net, loss, t, batch, flat_delta, rtol, lifts, n_evaluations, message, rule)
 
 
-def _by_collocation(branch, loss, v, t, y, lifts, rtol, atol, progress):
-    """Fills y and lifts, (T, B, n); the flows that need a closer look, and the evaluations."""
-    theta = branch.theta
+def _by_collocation(branch, loss, v, t, lifts, rtol, atol, progress):
+    """Fills lifts (T, B, P); the flows that need a closer look, and the evaluations."""
     field = LiftedField(branch, QuadraticFlow(branch.net, loss.target, loss.weight),
                         Edge(branch, rtol, None).floor)
-    y[:], count, left = by_collocation(field, v, t, rtol, atol, whole_size, progress)
+    y, count, left = by_collocation(field, v, t, rtol, atol, solver.whole_size, progress)
     y[:, left] = v[left]
     if not left.all():
         lifts[:], lost = field.path(t - t[0], y)
         left |= lost
-    branch.theta = theta
     return left, count
 
 
 def _by_solver(branch, slope, v, t, stop, **settings):
-    """States and lifts (T, B, n), evaluations, message and the `Stop`, by a method of SciPy."""
+    """Lifts (T, B, P), evaluations, message and the `Stop`, by a method of SciPy."""
     p, k = branch.plan, branch.net.end_to_end_shape
     batch = v.shape[: v.ndim - branch.net.ndim]
     flat_v = v.reshape(len(branch.theta), -1)
@@ -154,7 +139,7 @@ def _by_solver(branch, slope, v, t, stop, **settings):
     def told(_, times, x):
         return [stop(t[0] + time, y.reshape(k)) for time, y in zip(times.tolist(), x)]
 
-    rule = Stop.of(stop, slow, told, flat_v)
+    rule = solver.Stop.of(stop, slow, told, flat_v)
 
     def moving(speed):
         return speed if rule is None else speed * np.isnan(rule.ended)[:, None]
@@ -169,15 +154,9 @@ def _by_solver(branch, slope, v, t, stop, **settings):
         branch.remember(time, moving(-force))
         return -push
 
-    try:
-        y, n_evaluations, message = integrate(
-            rhs, flat_v, t, sizes=whole_size, event=edge, stop=rule, **settings)
-    except Left as left:
-        raise FlowError("the flow leaves the smooth locus of the neuromanifold at t = "
-                        f"{left.time:.9g}: {left.why}. The metric is not defined there; end the "
-                        "times before it, or use gradient_flow, which goes on in parameter space",
-                        time=left.time) from None
-    return y, branch.path(t, y, edge.trail), n_evaluations, message, rule
+    y, n_evaluations, message = solver.integrate(
+        rhs, flat_v, t, sizes=solver.whole_size, event=edge, stop=rule, **settings)
+    return branch.path(t, y, edge.trail), n_evaluations, message, rule
 
 
 def _initial_lifts(net, v, delta, guess, batch, rtol):
@@ -186,9 +165,6 @@ def _initial_lifts(net, v, delta, guess, batch, rtol):
     if guess is not None:
         guess = [np.broadcast_to(w, batch + k).reshape(len(v), *k)
                  for w, k in zip(as_filters(net, guess, "guess"), net.filter_shapes)]
-    lifts = np.empty((len(v), net.n_parameters))
-    for b, row in enumerate(v):
-        found = lift(net, row.reshape(net.end_to_end_shape), delta[b],
-                     guess and [w[b] for w in guess], rtol=rtol)
-        lifts[b] = p.pack(found)
-    return lifts
+    found = [lift(net, row.reshape(net.end_to_end_shape), delta[b], guess and [w[b] for w in guess],
+                  rtol=rtol) for b, row in enumerate(v)]
+    return np.array([p.pack(ws)[0] for ws in found]).reshape(len(v), net.n_parameters)

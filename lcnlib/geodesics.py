@@ -189,10 +189,10 @@ class _Curve:
         end = self.orbit.exit
         gone = s * self.clock * np.sign(end) >= abs(end)
         if gone.any():
-            worst, time = s[gone][0], end / self.clock
+            time = end / self.clock
             raise FlowError(f"s: the geodesic runs into the zero filter at s = {time:.10g}, got s "
-                            f"= {worst:.10g}; the metric is incomplete there: keep s on this side",
-                            time=time)
+                            f"= {s[gone][0]:.10g}; the metric is incomplete there: keep s on this "
+                            "side", time=time)
         return self.orbit.path(s * self.clock)
 
     def smooth(self, s):
@@ -233,32 +233,27 @@ class _Curve:
         """
         pairs = common_root_pairs(self.net)
         for far in {int(s.argmax()), int(s.argmin())} if pairs and s.size else ():
-            n = FOLD_POINTS * int(2 + abs(z[far] - self.orbit.z0))
-            grid = np.linspace(self.orbit.z0, z[far], n)
-            folds = [(self._first_root(pair, grid), pair) for pair in pairs if s[far] != 0]
-            folds = [fold for fold in folds if np.isfinite(fold[0])]
-            if folds:
-                root, pair = min(folds, key=lambda fold: abs(fold[0] - self.orbit.z0))
-                time = float(self.orbit.integrals(np.array([root]))[0, 0]) / self.clock
+            way = abs(z[far] - self.orbit.z0)
+            grid = np.linspace(self.orbit.z0, z[far], FOLD_POINTS * int(2 + way))
+            # A resultant is one at the start.
+            crossed = np.array([self._resultant(grid, pair) <= 0 for pair in pairs])
+            if crossed.any():
+                n = crossed.any(axis=0).argmax()
+
+                def root(pair, ends=grid[n - 1 : n + 1]):
+                    return scipy.optimize.brentq(
+                        lambda z: self._resultant(np.array([z]), pair)[0], *ends, xtol=1e-14)
+
+                pair = min((pair for pair, behind in zip(pairs, crossed[:, n]) if behind),
+                           key=lambda pair: abs(root(pair) - self.orbit.z0))
+                time = float(self.orbit.integrals(np.array([root(pair)]))[0, 0]) / self.clock
                 raise FlowError(f"s: filters {pair[0]} and {pair[1]} get a common root at s = "
                                 f"{time:.10g}, where dmu drops rank and the geodesic leaves the "
                                 "smooth part of M; keep s on this side, or follow the curve with "
                                 "geodesic_filters", time=time)
 
-    def _first_root(self, pair, grid):
-        """The first sign change of the resultant on the grid, refined; inf without one."""
-        sign = np.sign(self._resultant(pair, grid))
-        change = np.flatnonzero(sign[:-1] * sign[1:] <= 0)
-        if not change.size:
-            return np.inf
-        low, high = grid[change[0]], grid[change[0] + 1]
-        if sign[change[0] + 1] == 0:
-            return high
-        return scipy.optimize.brentq(
-            lambda z: self._resultant(pair, np.array([z]))[0], low, high, xtol=1e-14)
-
-    def _resultant(self, pair, z):
+    def _resultant(self, z, pair):
         """Sylvester determinants of two filters, over that at the start, shape (n,)."""
         phi = np.concatenate([np.zeros((1, len(self.units))), self.orbit.integrals(z)[:, 1:]])
         sign, log = resultants(*(self.turned(i, phi) for i in pair))
-        return sign[1:] * np.exp(log[1:] - log[0])
+        return sign[0] * sign[1:] * np.exp(log[1:] - log[0])

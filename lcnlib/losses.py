@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from ._core.checks import as_net, as_real
+from ._core.checks import as_net, as_real, as_shaped
 from .errors import InputError
 
 # Windows of the data are laid out this many numbers at a time.
@@ -153,11 +153,7 @@ class QuadraticLoss:
         return loss
 
     def _checked(self, v):
-        v, k = as_real(v, "v"), self.target.shape
-        if v.shape[max(0, v.ndim - len(k)) :] != k:
-            raise InputError(f"v: expected shape (*batch, {', '.join(map(str, k))}), that of the "
-                             f"loss's target, got {v.shape}")
-        return v
+        return as_shaped(v, self.target.shape, "v", "that of the loss's target")
 
     def _slope(self, v):
         g = v - self.target

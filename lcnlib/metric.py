@@ -116,9 +116,7 @@ def tangent_basis(net, filters):
     (3, 4)
     """
     fr = frame(net, as_filters(net, filters))
-    return np.swapaxes(fr.left, -1, -2).reshape(
-        (*fr.batch, net.dimension, *net.end_to_end_shape)
-    )
+    return fr.left.swapaxes(-1, -2).reshape((*fr.batch, net.dimension, *net.end_to_end_shape))
 
 
 @quiet

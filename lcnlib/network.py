@@ -88,10 +88,8 @@ class LCN:
 
     @cached_property
     def end_to_end_shape(self):
-        return tuple(
-            1 + sum((k[a] - 1) * s[a] for k, s in zip(self.filter_shapes, self.cumulative_strides))
-            for a in range(self.ndim)
-        )
+        layers = list(zip(self.filter_shapes, self.cumulative_strides))
+        return tuple(1 + sum((k[a] - 1) * s[a] for k, s in layers) for a in range(self.ndim))
 
     @cached_property
     def end_to_end_stride(self):

@@ -93,13 +93,10 @@ class FlowResult:
         path : path
             Taken as it is; a file that is there is replaced.
         """
-        arrays = {f"filters_{i}": w for i, w in enumerate(self.filters)}
-        if self.stopped is not None:
-            arrays["stopped"] = self.stopped
+        arrays = {name: a for name, a in vars(self).items() if a is not None}
+        arrays |= {f"filters_{i}": w for i, w in enumerate(arrays.pop("filters"))}
         with open(path, "wb") as file:
-            np.savez(file, format=FORMAT, t=self.t, end_to_end=self.end_to_end, loss=self.loss,
-                     invariants=self.invariants, n_evaluations=self.n_evaluations,
-                     success=self.success, message=self.message, **arrays)
+            np.savez(file, format=FORMAT, **arrays)
 
     @classmethod
     def load(cls, path):
@@ -159,16 +156,12 @@ class FlowResult:
         batch = tuple(f"batch_{i}" for i in range(self.loss.ndim - 1))
         lead = ("t", *batch)
 
-        def axes(name, a):
-            return (*lead, *(f"{name}_{i}" for i in range(a.ndim - len(lead))))
+        def with_axes(name, a):
+            return (*lead, *(f"{name}_{i}" for i in range(a.ndim - len(lead)))), a
 
-        data = {
-            "end_to_end": (axes("v", self.end_to_end), self.end_to_end),
-            "loss": (lead, self.loss),
-            "invariants": ((*lead, "delta"), self.invariants),
-        }
-        for i, w in enumerate(self.filters, start=1):
-            data[f"w_{i}"] = axes(f"w_{i}", w), w
+        data = {"end_to_end": with_axes("v", self.end_to_end), "loss": (lead, self.loss),
+                "invariants": ((*lead, "delta"), self.invariants)}
+        data |= {f"w_{i}": with_axes(f"w_{i}", w) for i, w in enumerate(self.filters, start=1)}
         if self.stopped is not None:
             data["stopped"] = batch, self.stopped
         return xarray.Dataset(data, {"t": self.t}, {

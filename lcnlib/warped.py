@@ -15,9 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._core.checks import as_filters, as_invariants, as_real, finite_result, quiet
+from ._core.checks import (
+    as_filters,
+    as_invariants,
+    as_packed,
+    as_real,
+    finite_result,
+    fits_batch,
+    quiet,
+)
 from ._core.orbit import ray_length
-from ._core.scaling import offsets
+from ._core.scaling import norms, offsets
 from ._core.tangent import RTOL_TANGENT, polar, split_vectors
 from .errors import InputError
 
@@ -102,28 +110,21 @@ def from_warped_coordinates(net, t, directions, invariants):
     >>> [w.tolist() for w in from_warped_coordinates(LCN((2, 1)), 25, [[0.6, 0.8], [1]], [75])]
     [[3.0, 4.0], [10.0]]
     """
-    us = as_filters(net, directions, "directions")
-    batch = us[0].shape[: -net.ndim]
-    axes = tuple(range(-net.ndim, 0))
-    for i, u in enumerate(us):
-        off = np.abs(np.sqrt((u * u).sum(axis=axes)) - 1).max(initial=0)
-        if off > 1e-8:
-            raise InputError(f"directions[{i}]: expected norm one, got a norm that is off by "
-                             f"{off:.1e}; divide the filter by its norm")
+    p, theta, batch = as_packed(net, directions, "directions")
+    off = np.abs(norms(p, theta) - 1).max(axis=0, initial=0)
+    if (off > 1e-8).any():
+        raise InputError(f"directions[{off.argmax()}]: expected norm one, got a norm that is off "
+                         f"by {off.max():.1e}; divide the filter by its norm")
     t = as_real(t, "t")
-    delta = as_invariants(net, invariants, batch)
-    try:
-        t = np.broadcast_to(t, batch)
-    except ValueError:
-        raise InputError(f"t: expected the batch shape {batch}, got {t.shape}") from None
-    sigma = offsets(delta)
+    sigma = offsets(as_invariants(net, invariants, batch))
+    fits_batch(t.shape, batch, "t", grow=False)
     squares = t[..., None] + sigma
     if (squares <= 0).any():
         raise InputError("t: expected more than -min sigma = "
                          f"{float(-sigma.min(axis=-1).flat[0]):.6g}, where a filter vanishes, got "
                          f"{float(t.flat[0]):.6g}; increase t")
-    r = np.sqrt(squares).reshape((*batch, net.depth) + (1,) * net.ndim)
-    return [r.take(i, axis=len(batch)) * u for i, u in enumerate(us)]
+    r = np.sqrt(squares).reshape(len(theta), net.depth)
+    return p.unpack(theta * np.repeat(r, p.sizes, axis=1), batch)
 
 
 def warped_velocity(net, filters, a, rtol=RTOL_TANGENT):

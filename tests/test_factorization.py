@@ -466,7 +466,7 @@ def test_the_unit_of_x_does_not_matter(size):
 
 @pytest.mark.parametrize("units", [(1e-3, 1), (1, 1e3), (1e2, 1e-2), (1e-2, 1e3), (1e4, 1e4)])
 def test_the_units_of_two_variables_do_not_matter(units):
-    """The coefficients are given to rounding each; what mu returns is so only beside the largest."""
+    """Of coefficients that are right one by one; those of mu are so beside the largest only."""
     net = LCN([(2, 2), (3, 2)])
     for seed in range(5):
         w = [x * units[0] ** np.arange(len(x))[:, None] * units[1] ** np.arange(len(x[0]))

@@ -57,16 +57,9 @@ def as_filters(net, filters, name="filters"):
         raise InputError(f"{name}: expected {net.depth} arrays, one for each layer, got {n}")
     out = []
     for i, (w, k) in enumerate(zip(filters, net.filter_shapes)):
-        w = as_real(w, f"{name}[{i}]")
-        if w.shape[max(0, w.ndim - net.ndim) :] != k:
-            raise InputError(f"{name}[{i}]: expected shape (*batch, {', '.join(map(str, k))}), got "
-                             f"{w.shape}; the last {net.ndim} axes are the filter")
-        out.append(w)
-        batch, lead = (x.shape[: -net.ndim] for x in (out[0], w))
-        if lead != batch:
-            raise InputError(f"{name}[{i}]: expected the batch axes {batch} of {name}[0], got "
-                             f"{lead}; use numpy.broadcast_to to give every layer the same batch "
-                             "axes")
+        out.append(as_shaped(w, k, f"{name}[{i}]", f"whose last {net.ndim} axes are the filter"))
+        batch, lead = (x.shape[: -net.ndim] for x in (out[0], out[i]))
+        same_batch(lead, batch, f"{name}[{i}]", of=f"{name}[0]")
     return out
 
 
@@ -91,10 +84,7 @@ def as_weights(weights):
         if w.ndim < 2 or 0 in w.shape:
             raise InputError(f"weights[{j}]: expected a matrix of shape (*batch, outputs, inputs), "
                              f"got shape {w.shape}")
-        if w.shape[:-2] != out[0].shape[:-2]:
-            raise InputError(f"weights[{j}]: expected the batch axes {out[0].shape[:-2]} of "
-                             f"weights[0], got {w.shape[:-2]}; use numpy.broadcast_to to match "
-                             "them")
+        same_batch(w.shape[:-2], out[0].shape[:-2], f"weights[{j}]", of="weights[0]")
         if j and w.shape[-1] != out[j - 1].shape[-2]:
             raise InputError(f"weights[{j}]: expected {out[j - 1].shape[-2]} columns, the outputs "
                              f"of weights[{j - 1}], got {w.shape[-1]}; layer 1 comes first")
@@ -103,13 +93,17 @@ def as_weights(weights):
 
 def as_end_to_end(net, v, name="v"):
     """`v` as a float64 array of shape (*batch, *k), or InputError."""
-    as_net(net)
-    v = as_real(v, name)
-    k = net.end_to_end_shape
-    if v.shape[max(0, v.ndim - net.ndim) :] != k:
-        raise InputError(f"{name}: expected shape (*batch, {', '.join(map(str, k))}), the "
-                         f"end-to-end shape of the network, got {v.shape}")
-    return v
+    k = as_net(net).end_to_end_shape
+    return as_shaped(v, k, name, "the end-to-end shape of the network")
+
+
+def as_shaped(value, k, name, what):
+    """`value` as a float64 array of shape (*batch, *k), or InputError; `what` explains k."""
+    a = as_real(value, name)
+    if a.shape[max(0, a.ndim - len(k)) :] != k:
+        raise InputError(f"{name}: expected shape (*batch, {', '.join(map(str, k))}), {what}, got "
+                         f"{a.shape}")
+    return a
 
 
 def same_batch(lead, batch, name, of="filters"):
@@ -117,6 +111,18 @@ def same_batch(lead, batch, name, of="filters"):
     if lead != batch:
         raise InputError(f"{name}: expected the batch axes {batch} of {of}, got {lead}; use "
                          "numpy.broadcast_to to match them")
+
+
+def fits_batch(lead, batch, name, grow=True):
+    """InputError unless leading axes broadcast against `batch`, or to it when they may not grow."""
+    try:
+        both = np.broadcast_shapes(lead, batch)
+    except ValueError:  # refused below, with words
+        both = None
+    if both is None or not (grow or both == batch):
+        raise InputError(f"{name}: expected leading axes that broadcast "
+                         f"{'against' if grow else 'to'} the batch axes {batch}, got {lead}; "
+                         "insert axes of length one where they differ")
 
 
 def as_invariants(net, invariants, batch=None, name="invariants"):
@@ -128,11 +134,8 @@ def as_invariants(net, invariants, batch=None, name="invariants"):
                          f"the next, got {d.shape}")
     if batch is None:
         return d
-    try:
-        return np.broadcast_to(d, (*batch, want))
-    except ValueError:
-        raise InputError(f"{name}: expected leading axes that broadcast to the batch axes {batch}, "
-                         f"got {d.shape[:-1]}") from None
+    fits_batch(d.shape[:-1], batch, name, grow=False)
+    return np.broadcast_to(d, (*batch, want))
 
 
 def check_fraction(value, name="rtol"):

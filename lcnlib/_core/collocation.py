@@ -14,8 +14,6 @@ factorisation.
 Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 """
 
-from math import factorial
-
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -74,13 +72,6 @@ def _polynomial(x):
     return legendre.legvander(2 * x - 1, STAGES) @ THROUGH
 
 
-# Matrix from Z to the coefficients of that polynomial in powers of x - 1, but for the first.
-POWERS = np.arange(1, STAGES + 1)
-TAYLOR = np.stack([
-    legendre.legval(1.0, legendre.legder(np.eye(STAGES + 1), j)) * 2.0**j / factorial(j)
-    for j in POWERS.tolist()]) @ THROUGH
-
-
 def _norm(a, scale):
     """Root mean square of a / scale over the last axis."""
     a = a / scale
@@ -112,9 +103,8 @@ def _newton(field, flows, modes, y, z, h, scale):
         dz = _solve(f, inverse[:, here], q[here], q_inverse[here])
         z[:, here] += dz
         size = _norm(dz, scale[here]).max(axis=0)
-        if last is None:
-            left = size
-        else:
+        left = size
+        if last is not None:
             rate = np.minimum(size / np.maximum(last, 1e-300), 0.999)
             left = np.where(rate < 0.9, size * rate / (1 - rate), np.inf)
         used[live[left <= NEWTON_GOAL]] = n
@@ -131,7 +121,7 @@ def suits(net, t, method, options, rtol, atol):
             and FINEST <= rtol and (atol is None or atol > 0))
 
 
-def collocate(field, y0, t, rtol, atol, show=None, stop=None):
+def collocate(field, y0, t, rtol, atol, show, stop):
     """States at the times t, and the number of evaluations of the velocity.
 
     Parameters
@@ -152,10 +142,10 @@ def collocate(field, y0, t, rtol, atol, show=None, stop=None):
         States at time t[0].
     t : ndarray, shape (T,)
     rtol : float
-    atol : float, or function (B, P) -> (B, P) of the state
+    atol : function of the state, (B, P) -> a number or (B, P)
         For the polynomials between steps; the ends of the steps are better.
-    show : function of the time reached, optional
-    stop : Stop, optional
+    show : function of the time reached
+    stop : Stop or None
         Ends single flows early.
 
     Returns
@@ -174,8 +164,8 @@ def collocate(field, y0, t, rtol, atol, show=None, stop=None):
     lost, count = np.zeros(len(y0), bool), 0
     groups = -(-len(flows) * y0.shape[1] // GROUP)  # rounded up
     for n, group in enumerate(np.array_split(flows, groups) if groups else ()):
-        part = show and (lambda time, n=n: show((n * t[-1] + time) / groups))
-        count += _group(field, group, out, lost, t, rtol, atol, part, stop)
+        count += _group(field, group, out, lost, t, rtol, atol,
+                        lambda time, n=n: show((n * t[-1] + time) / groups), stop)
     return out, count, lost
 
 
@@ -190,9 +180,9 @@ def _group(field, flows, out, lost, t, rtol, atol, show, stop):
     count = 0
     while len(flows):
         h = np.minimum(h, end - time)
-        scale = (atol(y) if callable(atol) else atol) + rtol * np.abs(y)
+        scale = atol(y) + rtol * np.abs(y)
         # Predict by the last polynomial, continued from its end.
-        matrix = np.outer(h / old_h, C)[..., None] ** POWERS @ TAYLOR
+        matrix = _polynomial(1 + np.outer(h / old_h, C)) - _polynomial(1.0)
         z = np.ascontiguousarray(np.matmul(matrix, old_z.transpose(1, 0, 2)).transpose(1, 0, 2))
         used = _newton(field, flows, modes, y, z, h, scale)
         count += STAGES * int(used.max())
@@ -206,7 +196,7 @@ def _group(field, flows, out, lost, t, rtol, atol, show, stop):
         factor = (0.5 / error) ** (1 / (STAGES + 1))
         factor = np.where(solved, np.minimum(np.maximum(factor, 0.3), 3.0), 0.3)
         new = np.where(good, np.where(h >= end - time, end, time + h), time)
-        hit = None if stop is None else _stopped(stop, flows, good, time, new, h, y, z)
+        hit = _stopped(stop, flows, good, time, new, h, y, z)
         _report(out, t, flows, time, new, h, y, z)
         y, time, old_h = np.where(good[:, None], y + z[-1], y), new, np.where(good, h, old_h)
         # Where Newton failed the predictor may be to blame.
@@ -215,14 +205,12 @@ def _group(field, flows, out, lost, t, rtol, atol, show, stop):
         gone = ~good & (h * factor < np.maximum(field.shortest * np.abs(time), 1e-290))
         if good.any():
             y[good], gone[good] = field.hold(y[good], flows[good], time[good])
-        if hit is not None:
-            for i, state in zip(*hit):
-                out[t > stop.ended[flows[i]], flows[i]] = state
-            time[hit[0]] = end
+        for i, state in zip(*hit):
+            out[t > stop.ended[flows[i]], flows[i]] = state
+            time[i] = end
         lost[flows[gone]] = True
         h = h * factor
-        if show is not None:
-            show(float(time.min()))
+        show(float(time.min()))
         going = (time < end) & ~gone
         if not going.all():
             flows, y, time, h, used = flows[going], y[going], time[going], h[going], used[going]
@@ -239,8 +227,6 @@ def _report(out, t, flows, time, new, h, y, z):
     """Write the states at the times that the steps from `time` to `new` pass."""
     low, high = np.searchsorted(t, time, "right"), np.searchsorted(t, new, "right")
     many = high - low
-    if not many.any():
-        return
     row = np.repeat(np.arange(len(flows)), many)
     which = np.arange(len(row)) + np.repeat(high - np.cumsum(many), many)
     values = _polynomial((t[which] - time[row]) / h[row])
@@ -249,6 +235,8 @@ def _report(out, t, flows, time, new, h, y, z):
 
 def _stopped(stop, flows, good, time, new, h, y, z):
     """Rows of the flows that a step, where it is good, brings to their stop, and their states."""
+    if stop is None:
+        return (), ()
     some = np.flatnonzero(good)
 
     def at(which, times):

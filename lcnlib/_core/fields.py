@@ -36,9 +36,14 @@ class LossFlow:
         p = self.plan
         w = p.spectra(theta)
         c = cofactor_values(w)
-        v = p.mask(p.coefficients(c[-1] * w[-1]))
+        return -p.pull_back(c, self.slope_values(c[-1] * w[-1]))
+
+    def slope_values(self, values):
+        """The values of grad l from those of v."""
+        p = self.plan
+        v = p.mask(p.coefficients(values))
         g = np.asarray(self.slope(v.reshape(self.shape)), dtype=float).reshape(v.shape)
-        return -p.pull_back(c, p.analyse(g))
+        return p.analyse(g)
 
 
 class QuadraticFlow(LossFlow):
@@ -50,13 +55,8 @@ class QuadraticFlow(LossFlow):
         self.target, self.weight = target.reshape(-1), weight
         self.goal = self.plan.analyse(target.reshape(1, -1))
 
-    def velocity(self, theta):
-        if self.weight is not None:
-            return super().velocity(theta)
-        p = self.plan
-        w = p.spectra(theta)
-        c = cofactor_values(w)
-        return -p.pull_back(c, c[-1] * w[-1] - self.goal)  # v fits: no need to interpolate
+    def slope_values(self, values):  # without a weight there is no need to interpolate
+        return values - self.goal if self.weight is None else super().slope_values(values)
 
     def slope_at(self, v):
         """The gradient of l at rows v (B, |k|)."""
@@ -71,8 +71,8 @@ class QuadraticFlow(LossFlow):
         if len(w) == 1:
             return out
         g = p.analyse(self.slope(p.product(theta)))
-        layers, values = zip(*(
-            (ij, np.conjugate(rest) * g) for ij, rest in pair_values(w)))
+        layers, values = zip(*pair_values(w))
+        values = [np.conjugate(rest) * g for rest in values]
         values = [p.fold(x) if i else x for (i, _), x in zip(layers, values)]
         b, m = g.shape
         u = p.coefficients(np.stack(values).reshape(-1, m)).reshape(len(values), b, -1)
@@ -189,10 +189,9 @@ class LiftedField:
         sign = self.branch.edges(passed.reshape(-1, passed.shape[-1]))[0]
         sign = sign.reshape(*passed.shape[:2], sign.shape[1])
         gone |= (sign != self.sign[flows]).any(axis=(0, 2))
-        starts = np.asarray(self.plan.offsets[:-1])
-        gone |= (np.add.reduceat(passed[1:] * passed[:-1], starts, axis=-1) <= 0).any(axis=(0, 2))
-        self.branch.theta = theta
-        gone |= self.branch.margin() < self.floor[flows]
+        turns = np.add.reduceat(passed[1:] * passed[:-1], self.plan.offsets[:-1], axis=-1)
+        gone |= (turns <= 0).any(axis=(0, 2))
+        gone |= self.branch.margin(theta) < self.floor[flows]
         self.ends[flows] = theta
         self.stages[:, flows] = theta
         self.trail.append((flows, time, theta))
@@ -201,16 +200,11 @@ class LiftedField:
     def path(self, t, vs):
         """Lifts (T, B, P) of vs (T, B, |k|) at the times t since the start; flows without one."""
         flows, times, thetas = (np.concatenate(x) for x in zip(*self.trail))
-        span, every = 2 * (t[-1] + 1), np.arange(len(self.ends))
-        key = flows * span + times
-        order = np.argsort(key)
-        key, flows, times, thetas = key[order], flows[order], times[order], thetas[order]
+        every, order = np.arange(len(self.ends)), np.argsort(flows, kind="stable")
         out, lost = np.empty((*vs.shape[:2], thetas.shape[1])), np.zeros(len(every), bool)
-        for time, v, theta in zip(t, vs, out):
-            before = np.searchsorted(key, every * span + time, "right") - 1
-            after = np.minimum(before + 1, len(key) - 1)
-            nearer = (flows[after] == every) & (times[after] - time < time - times[before])
-            theta[:] = thetas[np.where(nearer, after, before)]
+        for b, mine in enumerate(np.split(order, np.cumsum(np.bincount(flows))[:-1])):
+            out[:, b] = thetas[mine[np.abs(times[mine] - t[:, None]).argmin(axis=1)]]
+        for v, theta in zip(vs, out):
             lost |= self.branch.lift(v, theta, every, FAR)
         return out, lost
 
@@ -220,17 +214,14 @@ def by_collocation(field, y0, t, rtol, atol, sizes, progress, stop=None):
 
     Without `atol`, errors are measured by `sizes` of the state, as in `integrate`.
     """
-    if atol is None:
-
-        def atol(y):
-            return FOLLOWING * rtol * sizes(y)
+    def absolute(y):
+        return FOLLOWING * rtol * sizes(y) if atol is None else atol
 
     show = progress_of(progress, t)
     try:
-        y, count, lost = collocate(field, y0, t - t[0], rtol, atol,
-                                   show and (lambda time: show(t[0] + time)), stop)
+        y, count, lost = collocate(field, y0, t - t[0], rtol, absolute, show, stop)
     except np.linalg.LinAlgError:  # the solver takes all of them
         return np.repeat(y0[None], len(t), axis=0), 0, np.ones(len(y0), bool)
-    if show is not None and not lost.any():
-        show(t[-1], True)
+    if not lost.any():
+        show(t[-1] - t[0], True)
     return y, count, lost

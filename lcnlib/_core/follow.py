@@ -24,12 +24,11 @@ SINGULAR = 1e-13
 LOOK = np.linspace(0.0, 1.0, 65)
 
 
-class Left(Exception):
-    """The flow has left the smooth locus."""
-
-    def __init__(self, time, why):
-        super().__init__(why)
-        self.time, self.why = float(time), why
+def _left(time, why):
+    """The error of a flow that has left the smooth locus."""
+    return FlowError("the flow leaves the smooth locus of the neuromanifold at t = "
+                     f"{time:.9g}: {why}. The metric is not defined there; end the times before "
+                     "it, or use gradient_flow, which goes on in parameter space", time=time)
 
 
 class Branch:
@@ -49,7 +48,7 @@ class Branch:
         # Where a layer of size one vanishes v = 0, the apex unless M is a line.
         self.scalars = [i for i, n in enumerate(self.plan.sizes) if n == 1 and net.dimension > 1]
         self.history = []  # (time, theta, velocity) of the last two lifts
-        if (self.margin() <= SINGULAR).any():
+        if (self.margin(theta) <= SINGULAR).any():
             raise SingularPointError(f"v: expected a point where dmu has rank {net.dimension}, got "
                                      "one where it drops; the metric is not defined there: start "
                                      "elsewhere")
@@ -76,10 +75,8 @@ class Branch:
 
     def follow(self, v, time=None):
         """Move theta to the lift of v (B, |k|); whether that was possible."""
-        starts = [(self.theta, 1.0)]
-        if time is not None:
-            starts.insert(0, (self.predict(time), 0.3))
-        for start, far in starts:
+        predicted = [] if time is None else [(self.predict(time), 0.3)]
+        for start, far in [*predicted, (self.theta, 1.0)]:
             theta = start.copy()
             if not self.lift(v, theta, np.arange(len(v)), far).any():
                 self.theta = theta
@@ -120,8 +117,7 @@ class Branch:
         a[:, :n] = self.plan.jacobian(unit)
         squares = norms[:, :-1] ** 2 + norms[:, 1:] ** 2
         # Half of d(delta), in steps relative to the norms.
-        np.multiply(self.signs, (unit * columns**2)[:, None, :], out=a[:, n:])
-        a[:, n:] /= squares[..., None]
+        a[:, n:] = self.signs * (unit * columns**2)[:, None, :] / squares[..., None]
         seen = (a @ unit[..., None])[..., 0]
         off[:, :n] = v / norms.prod(axis=1)[:, None] - seen[:, :n] / depth  # Euler
         off[:, n:] = 0.5 * (delta / squares - seen[:, n:])
@@ -140,14 +136,14 @@ class Branch:
             out.append(self.theta)
         return np.stack(out)
 
-    def margin(self):
-        """How far the current lifts are from the singular locus, (B,).
+    def margin(self, theta):
+        """How far lifts are from the singular locus, (B,).
 
         The smallest non-trivial singular value of the Jacobian at filters of norm one, relative
         to the largest.
         """
-        columns = np.repeat(self.norms(self.theta), self.plan.sizes, axis=1)
-        s = np.linalg.svd(self.plan.jacobian(self.theta / columns), compute_uv=False)
+        columns = np.repeat(self.norms(theta), self.plan.sizes, axis=1)
+        s = np.linalg.svd(self.plan.jacobian(theta / columns), compute_uv=False)
         return s[:, self.net.dimension - 1] / s[:, 0]
 
     def edges(self, theta):
@@ -190,7 +186,7 @@ def _least_squares(a, b):
 
 
 class Edge:
-    """Called at every step of a solver: raises `Left`, with the time, at a singular point.
+    """Called at every step of a solver: raises `FlowError`, with the time, at a singular point.
 
     A solver either slows down in front of such a point, where the kernel is no longer smooth in
     v, or steps across it, because the lift is smooth in time.
@@ -198,7 +194,7 @@ class Edge:
 
     def __init__(self, branch, rtol, pull):
         self.branch, self.pull = branch, pull
-        margin = branch.margin()
+        margin = branch.margin(branch.theta)
         # Distances in v are about the square of the margin: below this they are lost in rtol.
         self.floor = np.minimum(10 * sqrt(rtol), 0.01 * margin)
         self.sign, self.log = branch.edges(branch.theta)
@@ -207,65 +203,64 @@ class Edge:
     def __call__(self, time, v):
         branch = self.branch
         if not branch.follow(v, time):
-            why = "the factorisation cannot be followed any further"
-            raise Left(self.trail[-1][0] if self.trail else time, why)
+            raise _left(self.trail[-1][0] if self.trail else time,
+                        "the factorisation cannot be followed any further")
         here = (time, branch.theta, self.pull(branch.theta))
         crossed = (self._edges(branch.theta) < 0).any(axis=0)
         if self.trail:
             self._look_back(self.trail[-1], here, crossed)
         elif crossed.any():
-            raise Left(time, MET)
-        margin = branch.margin()
+            raise _left(time, MET)
+        margin = branch.margin(branch.theta)
         near = margin < self.floor
         if near.any():
             rest, met = self._rest(here, margin, near)
-            raise Left(time + rest, MET if met else "the differential of mu drops rank")
+            raise _left(time + rest, MET if met else "the differential of mu drops rank")
         self.trail.append(here)
 
     def _look_back(self, last, here, crossed):
-        """Raise `Left` where an edge, or the zero filter, was crossed since the last step."""
+        """Raise `FlowError` where an edge, or the zero filter, was crossed since the last step."""
         h = here[0] - last[0]
         if h <= 0:
             return
         if crossed.any():
             # The lift may have been thrown from one branch to another one, near the edge.
             zero = crossed[: len(self.branch.scalars)].any()
+
+            def least(x):
+                return self._edges(hermite(last, here, x)).min()
+
             times = last[0] + h * LOOK
-            values = [self._least(hermite(last, here, x)) for x in times]
-            first = int(np.argmax(np.array(values) < 0))
-            time = scipy.optimize.brentq(
-                lambda x: self._least(hermite(last, here, x)), times[max(first - 1, 0)],
-                times[first]) if first else times[0]
-            raise Left(time, ZERO if zero else MET)
-        ends = np.asarray(self.branch.plan.offsets[:-1])
-        turned = np.add.reduceat(last[1] * here[1], ends, axis=1) < 0
+            first = int(np.argmax([least(x) < 0 for x in times]))
+            if first:
+                times[0] = scipy.optimize.brentq(least, times[first - 1], times[first])
+            raise _left(times[0], ZERO if zero else MET)
+        turned = np.add.reduceat(last[1] * here[1], self.branch.plan.offsets[:-1], axis=1) < 0
         for b, i in np.argwhere(turned):
             found = scipy.optimize.minimize_scalar(
                 lambda x, b=b, i=i: self.branch.norms(hermite(last, here, x))[b, i],
                 bounds=(last[0], here[0]), method="bounded", options={"xatol": 1e-12 * h})
             if found.fun < AT_ZERO * self.branch.norms(last[1])[b].max():
-                raise Left(found.x, ZERO)
+                raise _left(found.x, ZERO)
 
     def _edges(self, theta):
         """Values of `Branch.edges` relative to the start: positive until the first crossing."""
         sign, log = self.branch.edges(theta)
         return sign * self.sign * np.exp(np.clip(log - self.log, -700.0, 700.0))
 
-    def _least(self, theta):
-        return self._edges(theta).min()
-
     def _rest(self, here, margin, near):
         """Time left until the margin, or an edge, which fall linearly, is zero; if an edge is."""
         branch, (_, theta, speed) = self.branch, here
         h = float(margin[near].min()) * 1e-3 * np.abs(theta).max() / max(
             np.abs(speed).max(), 1e-300)
-        branch.theta = theta + h * speed
-        falls = [(margin[near], branch.margin()[near])]
-        branch.theta = theta
-        edges = self._edges(theta)[near]
-        falls.append((edges, self._edges(theta + h * speed)[near]))
-        rests = [now[now > next_] / (now - next_)[now > next_] for now, next_ in falls]
-        rests = [h * float(r.min()) if r.size else np.inf for r in rests]
-        if rests[1] < 10 * rests[0]:
-            return rests[1], True
-        return rests[0] if rests[0] < np.inf else 0.0, False
+        ahead = theta + h * speed
+
+        def left(now, then):
+            falls = now > then
+            return (h * (now[falls] / (now - then)[falls])).min(initial=np.inf)
+
+        drops = left(margin[near], branch.margin(ahead)[near])
+        meets = left(self._edges(theta)[near], self._edges(ahead)[near])
+        if meets < 10 * drops:
+            return meets, True
+        return drops if drops < np.inf else 0.0, False

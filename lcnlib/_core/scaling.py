@@ -35,12 +35,9 @@ def to_invariants(p, theta, delta):
     """Packed filters (B, P) scaled to the invariants (B, H-1); those with a zero filter stay."""
     if len(p.parts) == 1:
         return theta
-    sizes = norms(p, theta)
-    alive = (sizes > 0).all(axis=1)
-    factors = np.ones_like(sizes)
     with np.errstate(all="ignore"):
-        factors[alive] = scaling_factors(sizes[alive], delta[alive])
-    factors[~np.isfinite(factors).all(axis=1)] = 1.0  # beyond double precision
+        factors = scaling_factors(norms(p, theta), delta)
+    factors[~np.isfinite(factors).all(axis=1)] = 1.0  # a zero filter, or beyond double precision
     return theta * np.repeat(factors, p.sizes, axis=1)
 
 
@@ -93,7 +90,7 @@ def scaling_factors(norms, delta):
         excess = np.log(np.ldexp(product, np.clip(exponent, -1000, 1000)))
         step = excess / ((rho / r) ** 2).sum(axis=-1, keepdims=True)
         rho = rho * np.exp(-step)
-        if (np.abs(step) <= 1e-15 * depth).all():
+        if not (np.abs(step) > 1e-15 * depth).any():  # not a number, where a filter is zero
             break
     return np.hypot(rho, root_d) / norms
 

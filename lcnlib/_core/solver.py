@@ -250,16 +250,12 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
                     ended, y = True, y.copy()
                     y[going[hit]] = last_states[going[hit]] = states
                     alive[going[hit]] = 0.0
-            if show is not None:
-                show(time)
+            show(solver.t)
             if event is not None:
                 event(time, y)
-            last = done
-            while done < len(t) and times[done] <= solver.t:
-                done += 1
+            last, done = done, int(np.searchsorted(times, solver.t, "right"))
             if done > last:
-                between = solver.dense_output()(times[last:done])
-                out[last:done] = between.T.reshape(-1, b, n)
+                out[last:done] = solver.dense_output()(times[last:done]).T.reshape(-1, b, n)
             if not alive.any():
                 break
             if done < len(t):
@@ -269,8 +265,7 @@ def integrate(rhs, y0, t, *, sizes, method, rtol, atol, hessian=None, hold=None,
                     options.pop("first_step", None)
                     y = y.copy() if hold is None or ended else hold(y)
                     old, solver = begin(solver.t, y.reshape(-1))
-    if show is not None:
-        show(t[-1], True)
+    show(times[-1], True)
     message = "The solver successfully reached the end of the integration interval."
     for i in np.flatnonzero(alive == 0):
         out[times > stop.ended[i], i] = last_states[i]
@@ -293,9 +288,9 @@ def _solver_class(method):
 
 
 def progress_of(progress, t):
-    """A function of the time that tells how far the flow is, or None."""
+    """A function of the time since the start that tells how far the flow is."""
     if progress is False or progress is None:
-        return None
+        return lambda time, done=False: None
     span, last = t[-1] - t[0], clock.monotonic()
 
     def show(time, done=False):
@@ -303,11 +298,11 @@ def progress_of(progress, t):
         now = clock.monotonic()
         if done or now - last > 0.5:
             last = now
-            fraction = min(1.0, (time - t[0]) / span)
+            fraction = min(1.0, time / span)
             if callable(progress):
                 progress(fraction)
             else:
-                sys.stderr.write(f"\rflow: t = {time:.4g}, {fraction:4.0%}" + "\n" * done)
+                sys.stderr.write(f"\rflow: t = {t[0] + time:.4g}, {fraction:4.0%}" + "\n" * done)
                 sys.stderr.flush()
 
     return show

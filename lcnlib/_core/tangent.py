@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError, NotTangentError, SingularPointError, ZeroFilterError
-from .checks import as_end_to_end, as_filters, check_fraction
+from .checks import as_end_to_end, as_filters, check_fraction, fits_batch
 from .plan import plan
 from .scaling import norms
 
@@ -48,16 +48,16 @@ class Frame(NamedTuple):
 
 def polar(net, ws):
     """Radii (*batch, H) and norm-one filters (*batch, *k_i)."""
-    p = plan(net)
-    radii = norms(p, p.pack(ws)).reshape(*ws[0].shape[: -net.ndim], net.depth)
+    p, batch = plan(net), ws[0].shape[: -net.ndim]
+    theta = p.pack(ws)
+    radii = norms(p, theta)
     if not radii.all():
         layer = int(np.argwhere(radii == 0)[0][-1])
         raise ZeroFilterError(f"filters[{layer}]: expected a non-zero filter, got zero; then v = "
                               "0, the apex of the cone M, where there is no tangent space and no "
                               "metric: start from another point")
-    tail = (1,) * net.ndim
-    units = [w / radii[..., i].reshape(w.shape[: -net.ndim] + tail) for i, w in enumerate(ws)]
-    return radii, units
+    units = theta / np.repeat(radii, p.sizes, axis=1)
+    return radii.reshape(*batch, net.depth), p.unpack(units, batch)
 
 
 def gaps(radii):
@@ -114,20 +114,15 @@ def components(net, fr, a, name, rtol):
     Returns eta, shape (*lead,), and g, a list of H arrays of shape (*lead, |k_i|).
     """
     a = a.reshape((*a.shape[: a.ndim - net.ndim], fr.left.shape[-2]))
-    try:
-        np.broadcast_shapes(a.shape[:-1], fr.batch)
-    except ValueError:
-        raise InputError(f"{name}: expected leading axes that broadcast against the batch axes "
-                         f"{fr.batch} of filters, got {a.shape[:-1]}") from None
+    fits_batch(a.shape[:-1], fr.batch, name)
     scale = np.abs(a).max(axis=-1, keepdims=True)
-    a = a / np.where(scale == 0, 1, scale)
+    a = a / np.where(scale == 0, 1, scale)  # of length at least one, or zero
     c = np.einsum("...kd,...k->...d", fr.left, a)
     off = np.linalg.norm(a - np.einsum("...kd,...d->...k", fr.left, c), axis=-1)
-    size = np.linalg.norm(a, axis=-1)
-    if (off > rtol * size).any():
-        worst = float((off / np.where(size == 0, 1, size)).max())
+    off = off / np.maximum(np.linalg.norm(a, axis=-1), 1)
+    if (off > rtol).any():
         raise NotTangentError(f"{name}: expected a tangent vector of the neuromanifold at v (the "
-                              f"image of dmu), got one whose normal part is {worst:.1e} of its "
+                              f"image of dmu), got one whose normal part is {off.max():.1e} of its "
                               f"length (allowed: rtol = {rtol:.1e}); project it with "
                               "tangent_basis or build it with jvp")
     with np.errstate(over="ignore", under="ignore"):
@@ -136,10 +131,9 @@ def components(net, fr, a, name, rtol):
         raise InputError("filters: the product of the filter norms underflows double precision; "
                          "rescale them")
     x = np.einsum("...dp,...d->...p", fr.right, c / fr.singular) * scale
-    eta, g, start = 0.0, [], 0
-    for unit in fr.units:
-        x_i = x[..., start : start + unit.shape[-1]]
-        start += unit.shape[-1]
+    eta, g = 0.0, []
+    for unit, part in zip(fr.units, plan(net).parts):
+        x_i = x[..., part]
         along = (x_i * unit).sum(axis=-1)
         eta = eta + along
         g_i = x_i - along[..., None] * unit
@@ -150,7 +144,5 @@ def components(net, fr, a, name, rtol):
 def lifted(fr, eta, g):
     """The horizontal lift r_i (p_i eta u_i + g_i): H arrays of shape (*lead, |k_i|)."""
     p = fr.weights
-    return [
-        fr.radii[..., i, None] * ((p[..., i] * eta)[..., None] * unit + g_i)
-        for i, (unit, g_i) in enumerate(zip(fr.units, g))
-    ]
+    return [fr.radii[..., i, None] * ((p[..., i] * eta)[..., None] * unit + g_i)
+            for i, (unit, g_i) in enumerate(zip(fr.units, g))]
