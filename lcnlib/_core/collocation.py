@@ -14,6 +14,8 @@ factorisation.
 Arrays: B flows of P numbers; stages first, (STAGES, B, P).
 """
 
+from math import factorial
+
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -70,6 +72,13 @@ LAMBDA, V_INVERSE, V = _diagonal()
 def _polynomial(x):
     """Matrix from Z to the collocation polynomial at x, in steps: (*x.shape, STAGES)."""
     return legendre.legvander(2 * x - 1, STAGES) @ THROUGH
+
+
+# Matrix from Z to the coefficients of that polynomial in powers of x - 1, but for the first.
+POWERS = np.arange(1, STAGES + 1)
+TAYLOR = np.stack([
+    legendre.legval(1.0, legendre.legder(np.eye(STAGES + 1), j)) * 2.0**j / factorial(j)
+    for j in POWERS.tolist()]) @ THROUGH
 
 
 def _norm(a, scale):
@@ -182,7 +191,7 @@ def _group(field, flows, out, lost, t, rtol, atol, show, stop):
         h = np.minimum(h, end - time)
         scale = atol(y) + rtol * np.abs(y)
         # Predict by the last polynomial, continued from its end.
-        matrix = _polynomial(1 + np.outer(h / old_h, C)) - _polynomial(1.0)
+        matrix = np.outer(h / old_h, C)[..., None] ** POWERS @ TAYLOR
         z = np.ascontiguousarray(np.matmul(matrix, old_z.transpose(1, 0, 2)).transpose(1, 0, 2))
         used = _newton(field, flows, modes, y, z, h, scale)
         count += STAGES * int(used.max())
@@ -227,6 +236,8 @@ def _report(out, t, flows, time, new, h, y, z):
     """Write the states at the times that the steps from `time` to `new` pass."""
     low, high = np.searchsorted(t, time, "right"), np.searchsorted(t, new, "right")
     many = high - low
+    if not many.any():
+        return
     row = np.repeat(np.arange(len(flows)), many)
     which = np.arange(len(row)) + np.repeat(high - np.cumsum(many), many)
     values = _polynomial((t[which] - time[row]) / h[row])
