@@ -5,12 +5,14 @@
 // next finds the files in the browser's cache, and the first one all of the processor.
 const LOCK = "book-python", channel = new BroadcastChannel(LOCK);
 const tell = step => channel.postMessage({ to: self.name, ...step });
-// What every chapter imports, in the order of its use.
+// What every chapter imports, in the order of its use; then the kernel, which would take twice as long in
+// the reader's folder, where Python asks the page at each import whether a module lies there.
 const MODULES = {
   "NumPy": "numpy",
   "SciPy": "scipy.integrate",
   "Matplotlib": "matplotlib.pyplot",
   "the library of this book": "lcnlib.display",
+  "the notebook's kernel": "piplite.piplite, pyodide_kernel",
 };
 // What the kernel would choose, but it comes after Matplotlib.
 const env = { HOME: "/home/pyodide", MPLBACKEND: "module://matplotlib_inline.backend_inline" };
@@ -39,10 +41,11 @@ async function packages() {
 
 function write(FS, folder, data) {
   let end = 4 + new DataView(data.buffer).getUint32(0, true);
-  const index = JSON.parse(new TextDecoder().decode(data.subarray(4, end)));
+  const index = JSON.parse(new TextDecoder().decode(data.subarray(4, end))), made = new Set();
   for (const [name, size] of Object.entries(index)) {
-    const path = `${folder}/${name}`;
-    FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
+    const path = `${folder}/${name}`, place = path.slice(0, path.lastIndexOf("/"));
+    if (!made.has(place)) FS.mkdirTree(place);
+    made.add(place);
     FS.writeFile(path, data.subarray(end, end += size), { canOwn: true });
   }
 }

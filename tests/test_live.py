@@ -49,6 +49,14 @@ def test_every_file_of_pyodide_has_a_hash(live):
     assert all(re.fullmatch("[0-9a-f]{64}", pin) for pin in pins["files"].values())
 
 
+def test_the_change_of_the_linker_is_made_or_the_build_stops(live):
+    text = " ".join(live.OPEN_SYMBOLS)
+    assert live.linker(text).splitlines()[1] == " ".join(live.OPEN_SYMBOLS.values())
+    for other in (text * 2, text[1:]):
+        with pytest.raises(SystemExit, match="links otherwise"):
+            live.linker(other)
+
+
 def test_what_runs_in_the_browser_is_what_the_readers_have(live):
     """ipywidgets here and there speak the same protocol only if they are of one version."""
     pinned = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements.txt").read_text(), re.M))

@@ -37,7 +37,16 @@ RELEASE = "https://cdn.jsdelivr.net/pyodide/v{}/full/"  # Pyodide's own place fo
 CARRIER = "open_webui"
 INSIDE = f"{CARRIER}/frontend/pyodide/"  # where the carrier keeps Pyodide
 STDLIB = "python_stdlib.zip"
-CORE = ["pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", STDLIB]
+LINKER = "pyodide.asm.mjs"
+CORE = ["pyodide.mjs", LINKER, "pyodide.asm.wasm", STDLIB]
+# Pyodide's linker asks of every symbol, at each of 65 libraries, whether it is still open: a second
+# of SciPy's four.  A list of the open ones is the same.
+OPEN_SYMBOLS = {
+    "var GOT={};": "var GOT={},OPEN=new Set;",
+    'new WebAssembly.Global({value:"i32",mutable:true},-1)}':
+        'new WebAssembly.Global({value:"i32",mutable:true},-1);OPEN.add(symName)}',
+    "for(var[symName,entry]of Object.entries(GOT)){if(entry.value==-1){":
+        "for(var symName of OPEN){var entry=GOT[symName];OPEN.delete(symName);if(entry.value==-1){"}
 # What a chapter may import, and what the kernel needs; their dependencies come along.  No jedi,
 # which the kernel only names: it completes words without it, and starts a second sooner.
 WANT = ["numpy", "scipy", "matplotlib", "micropip", "ipython"]
@@ -266,6 +275,16 @@ def site_packages():
                          compresslevel=6, mtime=0)
 
 
+def linker(text):
+    """Pyodide's program with the change above, which is said in it."""
+    for old, new in OPEN_SYMBOLS.items():
+        if text.count(old) != 1:
+            sys.exit(f"{LINKER}: expected {old!r} once, got it {text.count(old)} times; this "
+                     "Pyodide links otherwise: see whether OPEN_SYMBOLS is still needed")
+        text = text.replace(old, new)
+    return "// Changed by this book: a list of the open symbols (OPEN).\n" + text
+
+
 def skeleton():
     """JupyterLite without chapters, Python and packages; built once for a lock."""
     fetch_tools()
@@ -298,6 +317,8 @@ def build(html):
     python.mkdir(parents=True)
     for name in CORE:
         shutil.copy(made / name, python)
+    text = (python / LINKER).read_text(encoding="utf-8")
+    (python / LINKER).write_text(linker(text), encoding="utf-8")
     packages, worker = site_packages(), (LIVE / "python.mjs").read_text(encoding="utf-8")
     (python / "packages.bin").write_bytes(packages)
     # Its content in its address, so that no browser takes an old one for the new.

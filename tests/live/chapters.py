@@ -118,7 +118,7 @@ def test_a_second_chapter_waits_says_so_and_starts(chromium, html):
         assert re.fullmatch(r"(\d+) of \1 MB of its packages", loaded[-1])
         assert [words for words in told if words not in loaded] == [
             "waiting", "Python itself", "NumPy", "SciPy", "Matplotlib", "the library of this book",
-            "its last step"]
+            "the notebook's kernel", "its last step"]
         finished(second)
         assert not wrong, "\n".join(sorted(set(wrong)))
         context.close()
