@@ -23,6 +23,7 @@ from lcnlib._algebra.tolerances import MERGE
 from lcnlib._core.collocation import collocate
 from lcnlib._core.fields import QuadraticFlow
 from lcnlib._core.orbit import PANEL, integrate
+from lcnlib._core.resultants import resultants
 
 from .cases import NAMED
 from .test_flow import problem
@@ -82,6 +83,18 @@ class Field:
 
     def hold(self, y, flows, times):
         return y, np.zeros(len(y), bool)
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 1), (1, 2), (3, 2), (2, 4)])
+def test_resultants_are_products_over_the_roots(m, n):
+    """Res(p, q) = a^n b^m prod (alpha_i - beta_j), leading coefficients first in the matrix."""
+    rng = np.random.default_rng(m + 10 * n)
+    alpha, beta = rng.standard_normal((3, m)), rng.standard_normal((3, n))
+    p = np.array([2.0 * np.poly(x) for x in alpha])
+    q = np.array([-3.0 * np.poly(x) for x in beta])
+    sign, log = resultants(p, q)
+    exact = 2.0**n * (-3.0) ** m * (alpha[:, :, None] - beta[:, None, :]).prod(axis=(1, 2))
+    np.testing.assert_allclose(sign * np.exp(log), exact, rtol=1e-10)
 
 
 def run(field, y0, t, rtol, atol):

@@ -482,6 +482,18 @@ def test_the_units_of_two_variables_do_not_matter(units):
             assert np.linalg.norm(u - noisy) < 1e-9 * np.linalg.norm(noisy)
 
 
+@pytest.mark.parametrize("limit", [1, 3, 4])
+def test_the_limit_holds_for_all_parts_together(limit):
+    """Two layers of stride one on either side of a stride: two times two factorisations."""
+    net = LCN((2, 2, 2, 2), strides=(1, 2, 1, 1))
+    v = lcn.end_to_end(net, lcn.random_filters(net, 3))
+    if limit == 4:
+        assert len(lcn.factorizations(net, v, limit=limit)) == 4
+    else:
+        with pytest.raises(InputError, match=f"limit = {limit}"):
+            lcn.factorizations(net, v, limit=limit)
+
+
 def test_too_many_are_refused_before_the_work():
     net = LCN((2,) * 20)
     v = lcn.end_to_end(net, lcn.random_filters(net, 0))

@@ -193,3 +193,14 @@ def test_relaxed_kernels_of_a_batch(shape, level, width):
     for i, j in np.ndindex(2, 3):
         np.testing.assert_allclose(together[i, j], fc.relaxed_ntk(w[i, j], level, width),
                                    atol=1e-12)
+
+
+def test_kernels_of_two_batch_axes_and_where_the_rank_drops():
+    rng = np.random.default_rng(5)
+    w = rng.standard_normal((2, 3, 4, 2))
+    many = fc.balanced_ntk(w, 3)
+    for i, j in np.ndindex(2, 3):
+        np.testing.assert_allclose(many[i, j], fc.balanced_ntk(w[i, j], 3), rtol=0, atol=1e-12)
+    low = [[3.0, 0.0], [0.0, 0.0]]  # level zero: balanced layers
+    relaxed, balanced = fc.relaxed_ntk(low, 0.0, 2), fc.balanced_ntk(low)
+    np.testing.assert_allclose(relaxed, balanced, rtol=0, atol=1e-12)

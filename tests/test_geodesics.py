@@ -307,3 +307,15 @@ def test_bad_input():
         v = lcnlib.end_to_end(net, w)
         geodesic(net, [w[0] * 1e60, w[1] * 1e-60], v, 1.0)
     assert tangent_basis(net, w).shape == (4, 5)
+
+
+def test_no_times_and_no_points():
+    """An empty list of parameters and an empty batch are answered by arrays without rows."""
+    net, w = LCN((3, 2), 2), [[2.0, 1, -1], [1.0, 1]]
+    velocity = lcnlib.jvp(net, w, [[0.0, 1, 0], [1.0, 0]])
+    assert lcnlib.geodesic(net, w, velocity, []).shape == (0, 5)
+    assert [x.shape for x in lcnlib.geodesic_filters(net, w, velocity, [])] == [(0, 3), (0, 2)]
+    assert lcnlib.parallel_transport(net, w, velocity, velocity, []).shape == (0, 5)
+    none = lcnlib.from_warped_coordinates(
+        net, np.ones(0), [np.ones((0, 3)), np.ones((0, 2))], np.ones((0, 1)))
+    assert [x.shape for x in none] == [(0, 3), (0, 2)]

@@ -74,6 +74,8 @@ def test_bad_data_and_filters():
         QuadraticLoss.from_data(net, np.ones(3), np.ones(1))
     with pytest.raises(lcn.InputError, match=r"y: expected shape \(2,\).*got \(3,\)"):
         QuadraticLoss.from_data(net, np.ones(8), np.ones(3))
+    with pytest.raises(InputError, match="net: expected an LCN"):
+        QuadraticLoss.from_data((3, 2), np.ones(8), np.ones(3))
     with pytest.raises(lcn.InputError, match=r"at least one signal, got shape \(0, 8\)"):
         QuadraticLoss.from_data(net, np.ones((0, 8)), np.ones((0, 2)))
     with pytest.raises(lcn.InputError, match="v: expected shape"):

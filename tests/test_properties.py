@@ -523,13 +523,14 @@ def test_progress_of_any_interval(loss, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
     seen = []
-    for t in ([0.0, 4.0], [-1.0, 3.0], [7.0, 11.0]):
+    for t in ([0.0, 4.0], [-1.0, 3.0], [7.0, 11.0], [0.0, 0.25]):
         seen.append([])
         lcn.gradient_flow(NETS[0], loss, [[2.0, 1, -1], [1.0, 1]], t, progress=seen[-1].append)
     assert len(seen[0]) > 3 and seen[0] == sorted(seen[0])
     assert 0 <= seen[0][0] < 0.5 and seen[0][-1] == 1
-    for other in seen[1:]:
+    for other in seen[1:3]:
         np.testing.assert_allclose(other, seen[0], rtol=0, atol=1e-6)
+    assert seen[3] == sorted(seen[3]) and seen[3][-1] == 1
 
 
 def test_evaluations_are_counted():

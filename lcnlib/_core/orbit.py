@@ -136,10 +136,12 @@ class Orbit:
             x = x.reshape(n, n)
             return np.concatenate([omega @ x[1:], np.outer(-omega, x[0]).ravel()])
 
-        ends = min(z.min(initial=self.z0), self.z0), max(z.max(initial=self.z0), self.z0)
-        path = scipy.integrate.solve_ivp(turn, ends, np.eye(n).ravel(), method="DOP853",
-                                         rtol=RTOL, atol=RTOL, dense_output=True).sol
-        return path(z).T.reshape(-1, n, n) @ np.linalg.inv(path(self.z0).reshape(n, n))
+        z = np.append(z, self.z0)
+        path = scipy.integrate.solve_ivp(turn, (z.min(), z.max()), np.eye(n).ravel(),
+                                         method="DOP853", rtol=RTOL, atol=RTOL,
+                                         dense_output=True).sol
+        turned = path(z).T.reshape(-1, n, n)
+        return turned[:-1] @ np.linalg.inv(turned[-1])
 
 
 def _turning_point(r2, kappa, omega):
