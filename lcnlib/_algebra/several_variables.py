@@ -119,7 +119,7 @@ def _from_forms(f, forms):
     """The factors from a basis of closed forms; none when the residues contradict it."""
     residues = [_residues(f, g, axis) for axis, g in enumerate(forms)]
     table, count = np.concatenate(residues, axis=1), len(forms[0])
-    if table.shape[1] < count:
+    if table.shape[1] < count:  # more factors than degrees
         return []
     pick = scipy.linalg.qr(table, mode="r", pivoting=True)[1][:count]
     dual = np.linalg.pinv(table[:, pick])
