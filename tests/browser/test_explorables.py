@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from test_pages import LONG, nothing_for_axe
 
 import lcnlib as lcn
@@ -29,7 +30,8 @@ def stage(chromium, tmp_path):
         page = context.new_page()
         page.on("pageerror", lambda e: wrong.append(f"page error: {e}"))
         page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda r: wrong.append(r.url) if not r.url.startswith("file:") else None)
+        page.on("request", lambda r: None if r.url.startswith(("file:", "blob:"))
+                else wrong.append(r.url))
         back, ink = ("#121212", "#eeeeee") if dark else ("#ffffff", "#222222")
         path = tmp_path / f"{name}.html"
         path.write_text(PAGE.format(name=name, script=modules.script(), back=back, ink=ink,
@@ -200,6 +202,47 @@ def state_of(page):
     at_rest(page)
     text = page.evaluate("new URLSearchParams(location.search).get('it')")
     return {k: json.loads(v) for k, v in (part.split("=") for part in text.split("!"))}
+
+
+# A widget's model: Python's echo of what it was told is a change like any other.
+WIDGET = """async ([code, state]) => {
+  const { render } = (await import(URL.createObjectURL(
+    new Blob([code], { type: "text/javascript" })))).default;
+  const listeners = {};
+  window.told = [];
+  window.model = {
+    get: k => state[k], on: (name, f) => { listeners[name] = f; },
+    set(k, v) {
+      if (JSON.stringify(v) === JSON.stringify(state[k])) return;
+      state[k] = v;
+      listeners[`change:${k}`]?.();
+    },
+    save_changes() { told.push({ ...state }); },
+  };
+  const el = document.body.appendChild(document.createElement("div"));
+  el.id = "widget";
+  render({ model: window.model, el });
+}"""
+
+
+def test_a_late_echo_takes_nothing_back_in_a_widget(stage):
+    page = stage("plane")
+    state = {"picture": "plane", "caption": "", **PICTURES["plane"].defaults}
+    page.evaluate(WIDGET, [modules.module(), state])
+    widget = page.locator("#widget")
+    handle = widget.locator("[role=slider]").first
+    told = []
+    for i in range(2):
+        handle.press("ArrowRight")
+        if i:  # before the second move is told, Python has answered to the first
+            page.evaluate("start => model.set('start', start)", told[0]["start"])
+        page.wait_for_function("n => told.length === n", arg=i + 1, timeout=LONG)
+        told = page.evaluate("told")
+    first, second = (x["start"] for x in told)
+    assert state["start"][0] < first[0] < second[0]
+    assert page.evaluate("model.get('start')") == second
+    page.evaluate("model.set('start', [-1, 0.5])")  # what Python says by itself is followed
+    expect(handle).to_have_attribute("aria-valuetext", "(−1.00, 0.50)", timeout=LONG)
 
 
 def test_plane_shows_what_lcnlib_computes(stage):
