@@ -74,6 +74,16 @@ def test_scale(kind, c):
     np.testing.assert_allclose(lcn.log_map(net, cw, co) / c**3, a, atol=1e-10 * np.abs(a).max())
 
 
+@pytest.mark.parametrize("seed", [12, 35])
+def test_a_stalled_search_is_no_answer(seed):
+    """To a filter of size 1e-6, Newton's method first stalls far from the geodesic."""
+    net, rng = LCN((2, 2), 2), np.random.default_rng(seed)
+    w = lcn.random_filters(net, rng)
+    o = lcn.rescale(net, [1e-3 * x for x in lcn.random_filters(net, rng)], lcn.invariants(net, w))
+    there = lcn.geodesic_filters(net, w, lcn.log_map(net, w, o), 1.0)
+    np.testing.assert_allclose(lcn.end_to_end(net, there), lcn.end_to_end(net, o), atol=1e-13)
+
+
 def test_batches_are_single_ones():
     net = LCN((3, 2), 2)
     w = lcn.rescale(net, lcn.random_filters(net, 7, (2, 2)), [1.5])
