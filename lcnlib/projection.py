@@ -17,6 +17,8 @@ from .network import random_filters
 # Starts of Levenberg and Marquardt's method for each layer, and their precision.
 STARTS = 8
 PRECISION = 1e-15
+# Up to this part of its largest entry v is symmetric.
+SYMMETRIC = 1e-6
 # With at most so many critical points all of them are found, and compared with the best start.
 CERTIFY = 64
 
@@ -48,9 +50,9 @@ def project(net, v, weight=None, seed=0):
 
     Book: cor-02-nearest, prop-10-critical.
 
-    Levenberg and Marquardt's method from several random starts; where the architecture has few
-    critical points (strides above one), all of them are computed as well, and the answer is
-    certified.
+    Levenberg and Marquardt's method from several random starts, half of them as symmetric as v;
+    where the architecture has few critical points (strides above one), all of them are computed as
+    well, and the answer is certified.
 
     Parameters
     ----------
@@ -80,7 +82,7 @@ def project(net, v, weight=None, seed=0):
     """
     v = as_end_to_end(net, v)
     p = plan(net)
-    starts = p.pack(random_filters(net, seed, STARTS * net.depth))
+    starts = random_filters(net, seed, STARTS * net.depth)
     weight = QuadraticLoss(np.zeros(net.end_to_end_shape), weight).weight  # checked there
     root = _root(weight)
     batch, size = v.shape[: v.ndim - net.ndim], int(np.prod(net.end_to_end_shape))
@@ -109,18 +111,24 @@ def _project_one(net, v, root, weight, starts):
         return np.zeros(net.n_parameters), 0.0, True
     target = v / scale
     p, best = plan(net), None
+    unit = 1.0 if root is None else np.linalg.norm(root, 2)
 
+    # All filters with one product are as near.  Of these, equal norms are asked for: otherwise
+    # rounding alone would decide how far a step goes among them, and where the search ends.
     def off(theta):
         d = p.product(theta[None])[0] - target
-        return d if root is None else root @ d
+        squares = np.add.reduceat(theta**2, p.offsets[:-1])
+        return np.concatenate([d if root is None else root @ d, unit * np.diff(squares)])
 
     def slope(theta):
         j = p.jacobian(theta[None])[0]
-        return j if root is None else root @ j
+        squares = np.add.reduceat(np.diag(2 * theta), p.offsets[:-1])
+        return np.concatenate([j if root is None else root @ j, unit * np.diff(squares, axis=0)])
 
     complete, critical = _critical(net, target, weight)
-    for start in [*critical, *starts]:
-        done = scipy.optimize.least_squares(off, start, slope, xtol=PRECISION, ftol=PRECISION,
+    for start in [*critical, *_starts(p, starts, target.reshape(net.end_to_end_shape))]:
+        done = scipy.optimize.least_squares(off, start, slope, method="lm",
+                                            xtol=PRECISION, ftol=PRECISION,
                                             gtol=PRECISION, max_nfev=400)
         if best is None or done.cost < best.cost * (1 - 1e-9):
             best, from_critical = done, len(critical) > 0 and any(start is c for c in critical)
@@ -128,11 +136,31 @@ def _project_one(net, v, root, weight, starts):
             break  # v is in M
     # A start that ends lower than every critical point says that one was missed.
     certified = best.cost < IN_M or (complete and from_critical)
-    theta = to_invariants(p, best.x[None], np.zeros((1, net.depth - 1)))[0]
+    theta = _balanced(p, best.x[None])[0]
     if not norms(p, theta[None]).all():
         theta = np.zeros_like(theta)
     size = scale ** (1 / net.depth)
-    return theta * size, float(np.sqrt(2 * best.cost)) * scale, bool(certified)
+    distance = np.linalg.norm(off(theta)[: len(v)])
+    return theta * size, float(distance) * scale, bool(certified)
+
+
+def _starts(p, starts, v):
+    """Packed starts (B, P), every second one with the symmetries of v.
+
+    A search from symmetric filters stays among them, where it meets fewer valleys: filters that
+    are reversed have the reversed product.
+    """
+    starts = [w.copy() for w in starts]
+    for axis in range(v.ndim):
+        if np.allclose(v, np.flip(v, axis), rtol=0, atol=SYMMETRIC * np.abs(v).max()):
+            for w in starts:
+                w[::2] = (w[::2] + np.flip(w[::2], 1 + axis)) / 2
+    return _balanced(p, p.pack(starts))
+
+
+def _balanced(p, theta):
+    """Packed filters (B, P) with the same products and equal norms."""
+    return to_invariants(p, theta, np.zeros((len(theta), len(p.parts) - 1)))
 
 
 def _critical(net, target, weight):
@@ -145,5 +173,5 @@ def _critical(net, target, weight):
     except InputError:  # a stride one, or a loss whose critical points are not isolated
         return False, []
     filters = [w[points.real].real for w in points.filters]
-    packed = plan(net).pack(filters) if len(points) else []
-    return points.complete, list(packed)
+    p = plan(net)
+    return points.complete, list(_balanced(p, p.pack(filters)) if len(points) else [])

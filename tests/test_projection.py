@@ -50,6 +50,17 @@ def test_batch_is_single_and_scaled_is_scaled():
             assert scaled.certified == one.certified
 
 
+def test_rounding_does_not_decide_where_the_search_ends():
+    """Steps among filters with one product would be of any length: on each machine another."""
+    net, rng = LCN([(3, 3), (3, 3)]), np.random.default_rng(0)
+    v = np.array([[0, 0, -1, 0, 0], [0, -1, -2, -1, 0], [-1, -2, 16, -2, -1],
+                  [0, -1, -2, -1, 0], [0, 0, -1, 0, 0]], dtype=float)
+    for seed in range(4):
+        near, same = (project(net, x, seed=seed).distance
+                      for x in (v, v * (1 + 1e-15 * rng.standard_normal((5, 5)))))
+        assert near == pytest.approx(same, rel=1e-9)
+
+
 def test_critical_and_orthogonal():
     net, v = LCN((3, 2), 2), np.array([1.0, 2, 3, 2, 1])
     near = project(net, v)
