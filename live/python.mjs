@@ -27,11 +27,12 @@ async function packages() {
   if (!answer.ok) throw new Error(`${answer.status} for ${answer.url}`);
   const length = answer.headers.get("content-encoding") ? null : answer.headers.get("content-length");
   const all = length ? `of ${(length / 1e6).toFixed()} MB` : "MB";
-  let bytes = 0;
+  let bytes = 0, said;
   const counted = new TransformStream({
     transform(chunk, to) {
       bytes += chunk.length;
-      tell({ words: `${(bytes / 1e6).toFixed()} ${all} of its packages` });
+      const words = `${(bytes / 1e6).toFixed()} ${all} of its packages`;
+      if (words !== said) tell({ words: said = words });
       to.enqueue(chunk);
     },
   });

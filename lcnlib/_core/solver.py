@@ -39,8 +39,8 @@ def as_times(t):
     t = as_real(t, "t")
     if t.ndim != 1 or t.size == 0 or (np.diff(t) <= 0).any():
         raise InputError(
-            "t: expected a one-dimensional array of increasing times, starting with the time of "
-            f"the initial filters, got shape {t.shape}"
+            "t: expected a one-dimensional array of increasing times, the first one that of the "
+            f"start, got shape {t.shape}"
             + ("" if t.ndim != 1 else "; sort it and remove repetitions")
         )
     return t
