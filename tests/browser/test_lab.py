@@ -1,8 +1,8 @@
-"""The notebooks in JupyterLab: chapters as `make lab` opens them, and those that readers download.
+"""The notebooks in JupyterLab: those that readers download, read and run to their last cells.
 
-Of each chapter both are opened, and the first is run to its last cell; a download differs from it
-by its first cell and by its pictures only.  Half of them are here, half in test_lab_others.py, so
-that two processes share them.
+The copies that `make lab` opens have the same cells without pictures, and without the first one,
+which installs.  Half of the notebooks are here, half in test_lab_others.py, so that two processes
+share them.
 """
 
 import nbformat
@@ -32,6 +32,12 @@ explore(lambda t: plt.figure(), lambda t: "still", t=Control("time", [0, 1]))"""
 @pytest.mark.parametrize("stem", PAGES[::2])
 def test_reads_and_runs_in_jupyterlab(lab, stem):
     reads_and_runs(lab, stem)
+
+
+def test_a_copy_reads_well_too(lab):
+    lab.open("copies/index.ipynb", kernel=False)
+    reads_well(lab, "copies/index.ipynb")
+    assert not lab.errors
 
 
 def test_faults_are_seen(lab, monkeypatch):
