@@ -131,7 +131,7 @@ def _project_one(net, v, root, weight, starts):
                                             xtol=PRECISION, ftol=PRECISION,
                                             gtol=PRECISION, max_nfev=400)
         if best is None or done.cost < best.cost * (1 - 1e-9):
-            best, from_critical = done, len(critical) > 0 and any(start is c for c in critical)
+            best, from_critical = done, any(start is c for c in critical)
         if best.cost < IN_M:
             break  # v is in M
     # A start that ends lower than every critical point says that one was missed.

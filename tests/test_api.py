@@ -1,5 +1,6 @@
 """The API reference: every name once, labels that exist, links from prose to entries."""
 
+import dataclasses
 import inspect
 import re
 import sys
@@ -95,3 +96,11 @@ def test_prose_calls_nothing_that_is_not_there():
             if not api.find(code) and code != "lcn.name(net, …)":
                 lost.add((page, code))
     assert not lost
+
+
+def test_records_cannot_be_changed():
+    records = [x for m in (lcnlib, shallow_relu, fully_connected) for x in vars(m).values()
+               if dataclasses.is_dataclass(x) and isinstance(x, type)]
+    assert len(records) > 4
+    for record in records:
+        assert record.__dataclass_params__.frozen, record

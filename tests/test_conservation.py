@@ -107,3 +107,19 @@ def test_size_of_the_gradient_does_not_matter(scale):
 def test_bad_input(call, words):
     with pytest.raises(lcn.InputError, match=words):
         call()
+
+
+def test_laws_in_turned_coordinates():
+    """The same laws where no parameter is an entry: diagonal and other terms in one law."""
+    net, rng = LCN((3, 2), 2), np.random.default_rng(5)
+    q = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+
+    def gradient(phi, rng):
+        w = np.split(q @ phi, [3])
+        g = lcn.vjp(net, w, rng.standard_normal(net.end_to_end_shape))
+        return q.T @ np.concatenate(g)
+
+    found = conserved_laws(gradient, n_parameters=5)
+    law = q.T @ np.diag([1.0, 1, 1, -1, -1]) @ q
+    assert len(found) == 1 and found.singular_values[0] == 1
+    assert np.abs(found.laws[0] - law / law.flat[np.abs(law).argmax()]).max() < 1e-9

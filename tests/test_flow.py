@@ -154,6 +154,26 @@ def test_a_gradient_of_the_wrong_sign_is_caught():
         lcn.gradient_flow(LCN((2, 2), 2), WrongSign(np.ones(4)), [[1, 0], [1, 0]], [0, 0.1])
 
 
+@pytest.mark.parametrize("c", [1e-8, 1e8])
+def test_how_far_a_loss_may_rise_is_relative(c):
+    """The flow of c l is that of l, c times as fast."""
+    net, target = LCN((2, 2), 2), np.array([1.0, 0.5, 1.0, 2.0])
+    start = lcn.random_filters(net, 0)
+
+    def half_square(v):
+        return c / 2 * ((v - target) ** 2).sum(axis=-1)
+
+    def gradient(v):
+        return c * (v - target)
+
+    flow = lcn.gradient_flow(net, lcn.Loss(half_square, gradient), start,
+                             np.linspace(0, 200, 30) / c)
+    assert (np.diff(flow.loss) <= 0).all()
+    upside_down = lcn.Loss(lambda v: 1e3 * c - half_square(v), gradient)
+    with pytest.raises(lcn.FlowError, match="loss rises"):
+        lcn.gradient_flow(net, upside_down, start, np.array([0, 0.1]) / c)
+
+
 class Counting(QuadraticLoss):
     def gradient(self, v):
         return super().gradient(v)[..., :-1]

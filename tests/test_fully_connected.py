@@ -204,3 +204,16 @@ def test_kernels_of_two_batch_axes_and_where_the_rank_drops():
     low = [[3.0, 0.0], [0.0, 0.0]]  # level zero: balanced layers
     relaxed, balanced = fc.relaxed_ntk(low, 0.0, 2), fc.balanced_ntk(low)
     np.testing.assert_allclose(relaxed, balanced, rtol=0, atol=1e-12)
+
+
+def test_the_family_of_a_balanced_pair_is_its_turns():
+    first, second = balanced((3, 2, 4), 0)
+    for r in turn(np.array([0.0, 0.3, 2.0])):
+        for x, y in zip(fc.siblings([first, second], r), (r @ first, second @ r.T)):
+            np.testing.assert_allclose(x, y, atol=1e-12)
+
+
+def test_a_batch_that_differs_is_named():
+    with pytest.raises(lcn.InputError, match=r"weights\[1\]: expected the batch axes \(3,\) of "
+                                             r"weights\[0\], got \(2,\)"):
+        fc.end_to_end([np.ones((3, 2, 2)), np.ones((2, 2, 2))])

@@ -99,3 +99,12 @@ def test_a_loss_wants_functions():
 
 def test_only_data_have_a_constant():
     assert QuadraticLoss([1.0, 2.0]).constant == QuadraticLoss([1.0], [[2.0]]).constant == 0.0
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_symmetry_of_a_weight_is_relative(scale):
+    weight = scale * np.array([[2.0, 1], [1, 3]])
+    rounded = weight * np.array([[1, 1 + 1e-13], [1, 1]])
+    assert np.array_equal(QuadraticLoss([1, 2], rounded).weight, (rounded + rounded.T) / 2)
+    with pytest.raises(InputError, match="symmetric"):
+        QuadraticLoss([1, 2], weight * np.array([[1, 1 + 1e-9], [1, 1]]))

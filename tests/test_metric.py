@@ -257,6 +257,11 @@ def test_bad_input():
             f(net, [[0.7, 0, 1], [0.7, 1]])
     with pytest.raises(errors.SingularPointError, match="rank 2"):
         tangent_basis(LCN((2, 2)), [[1, 2], [2, 4]])
+    with pytest.raises(errors.SingularPointError, match="rank 2"):  # the least of a batch
+        tangent_basis(LCN((2, 2)), [[[1, 2], [1, 2]], [[3, 4], [2, 4]]])
+    both = np.stack([v, 1.6 * v / np.linalg.norm(v) + 1.2 * normal])
+    with pytest.raises(errors.NotTangentError, match=r"normal part is 6\.0e-01 of its length"):
+        inner(net, w, both, both)
     with pytest.raises(errors.InputError, match="norm one"):
         from_warped_coordinates(net, 1.0, w, [0])
     units = warped_coordinates(net, w).directions
