@@ -109,6 +109,8 @@ def test_one_time_zero_filters_and_other_methods(solver):
     loss, start = problem(net, 5)
     once = lcn.gradient_flow(net, by(solver, loss), start, [1.0])
     assert once.n_evaluations == 0 and len(once.t) == 1
+    none = lcn.gradient_flow(net, by(solver, loss), lcn.random_filters(net, 0, (0,)), [0.0, 1.0])
+    assert none.end_to_end.shape == (2, 0, 5)
     # A zero filter is allowed: the flow leaves it, and conserves its invariant.
     flow = lcn.gradient_flow(net, by(solver, loss), [start[0], [0.0, 0.0]], [0, 1, 2])
     assert np.ptp(flow.invariants) <= 1e-12 * np.abs(flow.invariants).max()
