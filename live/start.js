@@ -78,13 +78,26 @@
     return k && k.connectionStatus === "connected" && /^(idle|busy)$/.test(k.status);
   }
 
+  // The chapter runs by itself; its end is there for who waits for it.  The command goes to the last cell,
+  // and the reader stays where he is.
+  function run() {
+    var book = window.jupyterapp.shell.currentWidget.content, cell = book.activeCellIndex;
+    var panel = book.node.querySelector(".jp-WindowedPanel-outer") || book.node, top = panel.scrollTop;
+    function back() {
+      book.activeCellIndex = cell;
+      panel.scrollTop = top;
+    }
+    window.bookRan = window.jupyterapp.commands.execute("notebook:run-all-cells");
+    back();
+    requestAnimationFrame(function () { back(); requestAnimationFrame(back); });
+  }
+
   function look() {
     if (done) return;
     if (!trouble && answers()) {
       done = true;
       end();
-      // The chapter runs by itself; its end is there for who waits for it.
-      window.bookRan = window.jupyterapp.commands.execute("notebook:run-all-cells");
+      run();
       return;
     }
     var seconds = (Date.now() - began) / 1000, silence = (Date.now() - heard) / 1000;

@@ -56,6 +56,9 @@ AS_THEY_ARE = {"fonttools", "pygments", "lcnlib"}
 EXTRA = {"comm": [], "ipywidgets": ["comm", "ipython", "traitlets"]}
 # Inside jupyterlite-pyodide-kernel.
 KERNEL = {"piplite": ["micropip"], "pyodide_kernel": ["comm", "ipython"], "ipykernel": []}
+# In the place of translate.START, which tells how to run a chapter.
+START = translate.START.replace("To bring the sliders to life: menu Run, Run All Cells.",
+                                "The chapter runs by itself; then the sliders move.")
 # Nothing from elsewhere.  A notebook is a program that the reader runs: Python and its outputs need
 # code made while they run, so this holds them to the site and to nothing else.
 POLICY = ("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'self' data: blob: "
@@ -332,8 +335,8 @@ def build(html):
     chapters = []
     for stem in filter(book.readable, book.paths):
         chapters.append(lite / "files" / f"{stem}.ipynb")
-        chapters[-1].write_text(json.dumps(book.notebook(stem), ensure_ascii=False),
-                                encoding="utf-8")
+        text = json.dumps(book.notebook(stem), ensure_ascii=False)
+        chapters[-1].write_text(text.replace(translate.START, START), encoding="utf-8")
     now = datetime.datetime.now(datetime.UTC).isoformat()
     common = {"writable": True, "mimetype": None, "created": now, "last_modified": now}
     listing = [{"name": p.name, "path": p.name, "type": "notebook", "size": p.stat().st_size,

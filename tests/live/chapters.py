@@ -90,6 +90,9 @@ def finished(live):
     faults += [f"cell {c['number']} writes to stderr: {text(o)}"
                for c in cells for o in c["outputs"] if o.get("name") == "stderr"]
     assert not faults, "\n".join(faults)
+    # The reader is where he was.
+    assert live.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex") == 0
+    assert live.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop") == 0
     skipped = [c["number"] for c in cells if c["source"].strip() and not c["count"]]
     assert ended and cells and not skipped, f"cells that did not run: {skipped}"
     return f"all cells in {ran - began:.1f} s, {slide(live)}"
@@ -98,7 +101,8 @@ def finished(live):
 def test_a_second_chapter_waits_says_so_and_starts(chromium, html):
     """One chapter starts Python at a time; then its modules come in the order of their use."""
     with serve(html) as base:
-        context = chromium.new_context(viewport={"width": 1280, "height": 900})
+        context = chromium.new_context(viewport={"width": 1280, "height": 900},
+                                       color_scheme="dark")
         wrong = watched(context, base)
         first = context.new_page()  # what a chapter does as long as it starts
         first.goto(base + "_static/book.js")
@@ -120,6 +124,7 @@ def test_a_second_chapter_waits_says_so_and_starts(chromium, html):
             "waiting", "Python itself", "NumPy", "SciPy", "Matplotlib", "the library of this book",
             "the notebook's kernel", "its last step"]
         finished(second)
+        assert second.evaluate("document.body.dataset.jpThemeLight") == "false"  # as asked for
         assert not wrong, "\n".join(sorted(set(wrong)))
         context.close()
 
@@ -147,6 +152,12 @@ def moved(page, handle, picture):
         assert time.monotonic() - began < LONG / 1000, "the slider changes nothing"
         page.wait_for_timeout(10)
     return time.monotonic() - began
+
+
+def test_no_chapter_asks_to_be_run(html):
+    chapters = [p.read_text(encoding="utf-8") for p in (html / "lite" / "files").glob("*.ipynb")]
+    assert not any("Run All Cells" in x for x in chapters)
+    assert sum("The chapter runs by itself; then the sliders move." in x for x in chapters) > 9
 
 
 @pytest.mark.parametrize(("broken", "said"), [
