@@ -17,7 +17,7 @@ from .network import random_filters
 # Starts of Levenberg and Marquardt's method for each layer, and their precision.
 STARTS = 8
 PRECISION = 1e-15
-# Up to this part of its largest entry v is symmetric.
+# Up to this part of its largest entry v is its own reversal.
 SYMMETRIC = 1e-6
 # With at most so many critical points all of them are found, and compared with the best start.
 CERTIFY = 64
@@ -50,9 +50,9 @@ def project(net, v, weight=None, seed=0):
 
     Book: cor-02-nearest, prop-10-critical.
 
-    Levenberg and Marquardt's method from several random starts, half of them as symmetric as v;
-    where the architecture has few critical points (strides above one), all of them are computed as
-    well, and the answer is certified.
+    Levenberg and Marquardt's method from several random starts; where reversing an axis leaves v
+    alone, it leaves half of the starts alone, too.  Where the architecture has few critical points
+    (strides above one), all of them are computed as well, and the answer is certified.
 
     Parameters
     ----------
@@ -132,10 +132,10 @@ def _project_one(net, v, root, weight, starts):
                                             gtol=PRECISION, max_nfev=400)
         if best is None or done.cost < best.cost * (1 - 1e-9):
             best, from_critical = done, any(start is c for c in critical)
-        if best.cost < IN_M:
+        if best.cost < IN_M * unit**2:
             break  # v is in M
     # A start that ends lower than every critical point says that one was missed.
-    certified = best.cost < IN_M or (complete and from_critical)
+    certified = best.cost < IN_M * unit**2 or (complete and from_critical)
     theta = _balanced(p, best.x[None])[0]
     if not norms(p, theta[None]).all():
         theta = np.zeros_like(theta)
@@ -145,10 +145,10 @@ def _project_one(net, v, root, weight, starts):
 
 
 def _starts(p, starts, v):
-    """Packed starts (B, P), every second one with the symmetries of v.
+    """Packed starts (B, P), every second one kept by the reversals of single axes that keep v.
 
-    A search from symmetric filters stays among them, where it meets fewer valleys: filters that
-    are reversed have the reversed product.
+    A search from such filters stays among them, where it meets fewer valleys: filters that are
+    reversed have the reversed product.
     """
     starts = [w.copy() for w in starts]
     for axis in range(v.ndim):

@@ -27,12 +27,11 @@ async function packages() {
   if (!answer.ok) throw new Error(`${answer.status} for ${answer.url}`);
   const length = answer.headers.get("content-encoding") ? null : answer.headers.get("content-length");
   const all = length ? `of ${(length / 1e6).toFixed()} MB` : "MB";
-  let bytes = 0, said;
+  let bytes = 0;
   const counted = new TransformStream({
     transform(chunk, to) {
       bytes += chunk.length;
-      const words = `${(bytes / 1e6).toFixed()} ${all} of its packages`;
-      if (words !== said) tell({ words: said = words });
+      tell({ words: `${(bytes / 1e6).toFixed()} ${all} of its packages` });
       to.enqueue(chunk);
     },
   });

@@ -135,3 +135,13 @@ def test_factors_that_underflow_are_refused():
     """Though all of them are finite."""
     with pytest.raises(lcn.InputError, match="leave double precision"):
         lcn.rescale(LCN((1, 1, 1)), [[1e230], [1e-235], [1e-235]], [0.0, 0.0])
+
+
+@pytest.mark.parametrize("delta", [1.0, 5.0, 30.0])
+def test_one_light_layer_among_sixty(delta):
+    """Newton's method crosses many kinks at once."""
+    net = LCN((1,) * 60)
+    w = [[1.0], *[[np.sqrt(1 + delta)]] * 59]
+    start = lcn.rescale(net, w, np.zeros(59))
+    again = np.ravel(lcn.rescale(net, start, [delta, *[0.0] * 58]))
+    np.testing.assert_allclose(again, np.ravel(w), rtol=1e-12)

@@ -50,15 +50,31 @@ def test_batch_is_single_and_scaled_is_scaled():
             assert scaled.certified == one.certified
 
 
+EDGE = np.array([[0, 0, -1, 0, 0], [0, -1, -2, -1, 0], [-1, -2, 16, -2, -1],
+                 [0, -1, -2, -1, 0], [0, 0, -1, 0, 0]], dtype=float)
+
+
 def test_rounding_does_not_decide_where_the_search_ends():
     """Steps among filters with one product would be of any length: on each machine another."""
-    net, rng = LCN([(3, 3), (3, 3)]), np.random.default_rng(0)
-    v = np.array([[0, 0, -1, 0, 0], [0, -1, -2, -1, 0], [-1, -2, 16, -2, -1],
-                  [0, -1, -2, -1, 0], [0, 0, -1, 0, 0]], dtype=float)
+    net, rng, v = LCN([(3, 3), (3, 3)]), np.random.default_rng(0), EDGE.copy()
+    v[0, 0] = 1e-4
     for seed in range(4):
         near, same = (project(net, x, seed=seed).distance
                       for x in (v, v * (1 + 1e-15 * rng.standard_normal((5, 5)))))
         assert near == pytest.approx(same, rel=1e-9)
+
+
+def test_symmetric_starts_find_what_is_symmetric():
+    for v in (EDGE, EDGE[:, ::-1] + 1e-9):
+        assert project(LCN([(3, 3), (3, 3)]), v).distance == pytest.approx(0.0262985, rel=1e-5)
+
+
+@pytest.mark.parametrize("c", [1e-40, 1e-28, 1e-8, 1e8])
+def test_a_scaled_weight_scales_the_distance(c):
+    for net, v in ((LCN((2, 2)), [1.0, 0, 1]), (LCN((3, 2), 2), [1.0, 2, 3, 2, 1])):
+        one, scaled = project(net, v, np.eye(len(v))), project(net, v, c * np.eye(len(v)))
+        assert scaled.distance == pytest.approx(np.sqrt(c) * one.distance, rel=1e-9)
+        assert scaled.certified == one.certified
 
 
 def test_critical_and_orthogonal():

@@ -1,15 +1,14 @@
 """Everything that has to hold, as `make test` runs it; on two cores, two things at a time.
 
-The cold strict build runs beside lint, doctests, unit tests and strict nbval over every notebook.
-Then a browser goes through the built book and opens two chapters live, and beside it some chapters
-run under Pyodide.  Nothing here measures time: that is `make bench`.
+The cold strict build runs beside lint, doctests, unit tests and strict nbval over every notebook,
+and then some chapters under Pyodide; at last a browser goes through the built book and opens two
+chapters live.  Nothing here measures time: that is `make bench`.
 """
 
 import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,50 +26,43 @@ LIVE = [f"tests/live/chapters.py::test_{name}" for name in (
 
 def main():
     os.chdir(ROOT)
-    start, failed = time.monotonic(), []
-    Path("_build").mkdir(exist_ok=True)
+    start = time.monotonic()
+    log = ROOT / "_build" / "test-build.log"
+    log.parent.mkdir(exist_ok=True)
+    failed = []
 
     def run(name, command, **kwargs):
         print(f"\n== {name} ({time.monotonic() - start:.0f} s)", flush=True)
         if subprocess.run(command, **kwargs).returncode:
             failed.append(name)
 
-    @contextmanager
-    def beside(name, command, **kwargs):
-        """Run a command beside what stands in the block; what it prints comes after it."""
-        log = Path("_build") / f"{name.replace(' ', '-')}.log"
-        with log.open("w") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, **kwargs)
-            try:
-                yield
-                print(f"\n== {name} ({time.monotonic() - start:.0f} s)", flush=True)
-                if process.wait():
-                    failed.append(name)
-                    print(log.read_text()[-20_000:])
-            finally:
-                process.kill()
-
-    with beside("cold strict build", [sys.executable, "tools/build.py", "--cold", "_build/test"],
-                env={**os.environ, "LCN_BOOK_LIVE": "1"}):
-        run("lint", [sys.executable, "-m", "ruff", "check", "."])
-        notebooks = sorted(map(str, Path("book").glob("*.ipynb")))
-        # Without the static book's variable: here a widget draws one frame, not all.
-        env = {k: v for k, v in os.environ.items() if k != "LCN_BOOK_STATIC"}
-        run("doctests, unit tests and notebooks",
-            [*PYTEST, "-n", "2", "--dist", "loadscope", "--nbval", "lcnlib", "tests",
-             "--ignore=tests/browser", *notebooks], env=env)
-        # Before the tests' processes start: two of them at a time cannot install it.
-        run("a browser", [sys.executable, "tools/browser.py"])
-        run("other engines, where they can be had", [sys.executable, "tools/engines.py"])
-    chapters = [sys.executable, "tools/live.py", "check", *PYODIDE]
-    if {"cold strict build", "a browser"} & set(failed):
-        run("chapters as in the reader's browser", chapters)
-    else:
+    with log.open("w") as out:
+        build = subprocess.Popen([sys.executable, "tools/build.py", "--cold", "_build/test"],
+                                 stdout=out, stderr=subprocess.STDOUT,
+                                 env={**os.environ, "LCN_BOOK_LIVE": "1"})
+        try:
+            run("lint", [sys.executable, "-m", "ruff", "check", "."])
+            notebooks = sorted(map(str, Path("book").glob("*.ipynb")))
+            # Without the static book's variable: here a widget draws one frame, not all.
+            env = {k: v for k, v in os.environ.items() if k != "LCN_BOOK_STATIC"}
+            run("doctests, unit tests and notebooks",
+                [*PYTEST, "-n", "2", "--dist", "loadscope", "--nbval", "lcnlib", "tests",
+                 "--ignore=tests/browser", *notebooks], env=env)
+            # Before the tests' processes start: two of them at a time cannot install it.
+            run("a browser", [sys.executable, "tools/browser.py"])
+            run("other engines, where they can be had", [sys.executable, "tools/engines.py"])
+            run("chapters as in the reader's browser",
+                [sys.executable, "tools/live.py", "check", *PYODIDE])
+            print(f"\n== cold strict build ({time.monotonic() - start:.0f} s)", flush=True)
+            if build.wait():
+                failed.append("cold strict build")
+                print(log.read_text()[-20_000:])
+        finally:
+            build.kill()
+    if not {"cold strict build", "a browser"} & set(failed):
         run("JupyterLite", [sys.executable, "tools/live.py", "lite", "_build/test/_build/html"])
-        with beside("chapters as in the reader's browser", chapters):
-            env = {**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")}
-            run("browser", [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser", *LIVE],
-                env=env)
+        env = {**os.environ, "LCN_BOOK_HTML": str(ROOT / "_build/test/_build/html")}
+        run("browser", [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser", *LIVE], env=env)
     print(f"\nmake test took {time.monotonic() - start:.0f} s")
     if failed:
         sys.exit("FAILED: " + ", ".join(failed))
