@@ -64,21 +64,18 @@ export function render({ model, el }) {
   }
   // JupyterLab would take the arrow keys from what has the focus.
   el.addEventListener("focusin", event => { event.target.dataset.lmSuppressShortcuts = "true"; });
-  let mine = false; // what this widget itself has just told the model
   // What Python has not been told yet.  The echo of an earlier move may come meanwhile: it takes nothing back.
   let untold = {};
   const write = patch => {
     Object.assign(untold, patch);
-    mine = true;
     Object.entries(patch).forEach(([k, v]) => model.set(k, v));
-    mine = false;
   };
   new Stage(host, picture, {
     read: () => Object.fromEntries(keys.map(k => [k, model.get(k)])),
     write,
     rest: () => { write(untold); untold = {}; model.save_changes(); },
     listen: told => keys.forEach(k => model.on(`change:${k}`, () => {
-      if (!mine && !(k in untold)) told({ [k]: model.get(k) });
+      if (!(k in untold)) told({ [k]: model.get(k) });
     })),
   });
 }

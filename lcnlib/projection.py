@@ -148,11 +148,11 @@ def _starts(p, starts, v):
     """Packed starts (B, P), every second one kept by the reversals of single axes that keep v.
 
     A search from such filters stays among them, where it meets fewer valleys: filters that are
-    reversed have the reversed product.
+    reversed have the reversed product.  The largest entry of v is one.
     """
     starts = [w.copy() for w in starts]
     for axis in range(v.ndim):
-        if np.allclose(v, np.flip(v, axis), rtol=0, atol=SYMMETRIC * np.abs(v).max()):
+        if np.allclose(v, np.flip(v, axis), rtol=0, atol=SYMMETRIC):
             for w in starts:
                 w[::2] = (w[::2] + np.flip(w[::2], 1 + axis)) / 2
     return _balanced(p, p.pack(starts))

@@ -57,8 +57,7 @@ EXTRA = {"comm": [], "ipywidgets": ["comm", "ipython", "traitlets"]}
 # Inside jupyterlite-pyodide-kernel.
 KERNEL = {"piplite": ["micropip"], "pyodide_kernel": ["comm", "ipython"], "ipykernel": []}
 # In the place of translate.START, which tells how to run a chapter.
-START = translate.START.replace("To bring the sliders to life: menu Run, Run All Cells.",
-                                "The chapter runs by itself; then the sliders move.")
+START = f"*The chapter runs by itself; then the sliders move. {translate.FOLDED}*"
 # Nothing from elsewhere.  A notebook is a program that the reader runs: Python and its outputs need
 # code made while they run, so this holds them to the site and to nothing else.
 POLICY = ("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'self' data: blob: "

@@ -34,8 +34,8 @@ CODE_OR_MATH = re.compile(
 FENCED = re.compile(r"(^ *```+[^{\n`]*\n(?:.*\n)*? *```+$)", re.M)
 SILENT = {"index", "solution-end", "tableofcontents", "toctree"}
 HIDDEN = {"hide-input", "remove-input", "hide-cell", "remove-cell"}
-START = "*To bring the sliders to life: menu Run, Run All Cells. A bar beside the text is folded " \
-        "code; a click unfolds it.*"
+FOLDED = "A bar beside the text is folded code; a click unfolds it."
+START = f"*To bring the sliders to life: menu Run, Run All Cells. {FOLDED}*"
 HEAD = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"}}
 

@@ -25,19 +25,10 @@ LIGHT = "book/map.html"  # the search is the same everywhere; a chapter would be
 LONG = 180_000  # ms; the machine may be busy
 
 
-@pytest.fixture(scope="session")
-def reader(chromium):
-    """One reader, whose browser keeps the book's scripts from page to page."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900},
-                                   reduced_motion="reduce")
-    context.set_default_timeout(LONG)
-    yield context
-    context.close()
-
-
 @pytest.fixture
-def page(reader):
-    page = reader.new_page()
+def page(chromium):
+    page = chromium.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    page.set_default_timeout(LONG)
     yield page
     page.close()
 
