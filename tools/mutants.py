@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -129,11 +130,14 @@ def compiles(text):
 
 
 def mutants(root, paths):
+    """(file, line, what, new source); the second equal change of one line is "what (2)"."""
     for path in paths:
-        source = path.read_text(encoding="utf-8")
+        source, equal = path.read_text(encoding="utf-8"), Counter()
         for line, what, new in changes(source):
             if new is not None and new != source:
-                yield path.relative_to(root).as_posix(), line, what, new
+                equal[line, what] += 1
+                place = f" ({equal[line, what]})" if equal[line, what] > 1 else ""
+                yield path.relative_to(root).as_posix(), line, what + place, new
 
 
 def copy_of(root, place):
@@ -288,10 +292,15 @@ def main():
             importlib.import_module(name)  # what every fork then has
         os.environ |= {"PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1",
                        "MPLBACKEND": "agg"}
+        def code(mutant):
+            text = (place / mutant[0]).read_text(encoding="utf-8")
+            return text.splitlines()[mutant[1] - 1].strip()
+
         paths = [place / m for m in arguments.module or []] or [
             p for p in sorted((place / "lcnlib").rglob("*.py"))
             if "display" not in p.parts and p.name != "__init__.py"]
         sample = list(mutants(place, paths))
+        possible = {(m[0], code(m), m[2]) for m in sample}
         print(f"{len(sample)} possible changes; {arguments.count} of them, seed {arguments.seed}",
               flush=True)
         random.Random(arguments.seed).shuffle(sample)
@@ -320,10 +329,6 @@ def main():
                         print(f"{len(out)} of {len(sample)} tried", flush=True)
             return out
 
-        def code(mutant):
-            text = (place / mutant[0]).read_text(encoding="utf-8")
-            return text.splitlines()[mutant[1] - 1].strip()
-
         results = tried(sample, thorough=False)
         known = tomllib.loads((ROOT / "tests" / "survivors.toml").read_text(encoding="utf-8"))
         reasons = {(x["file"], x["code"], x["change"]): x["reason"]
@@ -341,6 +346,8 @@ def main():
         reason = reasons.get((name, code_of[mutant], what))
         print(f"{name}:{line}: {what}: {code_of[mutant]}\n    {reason or 'NO REASON KNOWN'}")
         unexplained += [name] * (reason is None)
+    for name, text, what in sorted(set(reasons) - possible) if not arguments.module else ():
+        print(f"no such change any more: {name}: {what}: {text}")
     matter = count - (len(survivors) - len(unexplained))
     share = 1 - len(unexplained) / max(1, matter)
     print(f"seed {arguments.seed}: {count} of {len(sample)} changes tried, {slow} caught by their "
