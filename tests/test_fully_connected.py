@@ -1,5 +1,6 @@
 """Fully connected linear networks, the contrast (S10)."""
 
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -168,15 +169,27 @@ def test_flow_is_that_of_the_kernel():
     (lambda: fc.ntk([[[np.nan]]]), "finite"),
     (lambda: fc.ntk([[[1e200]], [[1e200]]]), "overflows"),
     (lambda: fc.balanced_ntk(np.eye(2), 0), "depth: expected"),
+    (lambda: fc.balanced_ntk(np.eye(2), True), "depth: expected an int"),
+    (lambda: fc.balanced_ntk(np.eye(2), 2.0), "depth: expected an int"),
     (lambda: fc.balanced_ntk(np.ones(3), 2), "w: expected a matrix"),
     (lambda: fc.balanced_ntk(np.ones((0, 3)), 2), "w: expected a matrix"),
     (lambda: fc.relaxed_ntk(np.eye(2), 1.0, 3), "width: expected at most 2"),
     (lambda: fc.relaxed_ntk(np.eye(2), 1.0, 0), "width: expected an int >= 1"),
+    (lambda: fc.relaxed_ntk(np.eye(2), 1.0, True), "width: expected an int"),
     (lambda: fc.relaxed_ntk(np.eye(3), -1.0, 2), "rank of at most"),
+    (lambda: fc.relaxed_ntk([np.diag([1.0, 0.0]), np.eye(2)], 0.0, 1), "rank of at most"),
     (lambda: fc.siblings(fc.random_weights((2, 2, 2), 0), np.ones((2, 2))), "orthogonal"),
     (lambda: fc.siblings(fc.random_weights((2, 2), 0), np.eye(2)), "two matrices"),
+    (lambda: fc.siblings(fc.random_weights((2, 2, 2, 2), 0), np.eye(2)), "two matrices"),
+    (lambda: fc.siblings(fc.random_weights((2, 2, 2), 0), 1.0), r"turns: expected shape"),
+    (lambda: fc.siblings(fc.random_weights((3, 2, 3), 0), np.eye(3)), r"turns: expected shape"),
     (lambda: fc.siblings([np.zeros((2, 2)), np.eye(2)], np.eye(2)), r"weights\[0\]: expected rank"),
     (lambda: fc.random_weights(3, 0), "sizes: expected"),
+    (lambda: fc.random_weights((3,), 0), "sizes: expected"),
+    (lambda: fc.random_weights((3, 0), 0), "sizes: expected"),
+    (lambda: fc.random_weights((3, 2.0), 0), "sizes: expected"),
+    (lambda: fc.gradient_flow([np.eye(2)], lcn.Loss(np.sum, lambda w: w[0]), [0, 1]),
+     r"loss: expected a gradient of shape \(2, 2\)"),
     (lambda: fc.gradient_flow([np.eye(2)], lcn.QuadraticLoss(np.eye(2)), [1, 0]), "increasing"),
 ])
 def test_bad_input(call, words):
@@ -217,3 +230,73 @@ def test_a_batch_that_differs_is_named():
     with pytest.raises(lcn.InputError, match=r"weights\[1\]: expected the batch axes \(3,\) of "
                                              r"weights\[0\], got \(2,\)"):
         fc.end_to_end([np.ones((3, 2, 2)), np.ones((2, 2, 2))])
+
+
+@pytest.mark.parametrize(("sizes", "level", "width"), [
+    ((2, 2), 0.0, 1), ((3, 2), 1.0, 2), ((2, 3), -1.0, 2), ((1, 1), 0.0, 1), ((2, 1), 0.5, 1)])
+def test_relaxed_kernel_of_the_zero_matrix(sizes, level, width):
+    """One factor zero, the other as many equal singular values as the level asks for."""
+    n, m = sizes
+    first, second = np.zeros((width, n)), np.zeros((m, width))
+    (second if level > 0 else first.T)[...] = np.sqrt(abs(level)) * np.eye(max(m, n))[
+        : m if level > 0 else n, :width]
+    np.testing.assert_allclose(fc.invariants([first, second])[0], level * np.eye(width),
+                               atol=1e-15)
+    got = fc.relaxed_ntk(np.zeros((m, n)), level, width)
+    np.testing.assert_allclose(got, fc.ntk([first, second]), atol=1e-15)
+
+
+@pytest.mark.parametrize(("w", "level", "width"), [
+    (np.zeros((2, 3)), 1.0, 1), (np.zeros((3, 2)), -1.0, 1), (np.diag([1.0, 0, 0]), 1.0, 2),
+    ([np.eye(3)[:, :2], np.diag([1.0, 0, 0])[:, :2]], 1.0, 2)])
+def test_a_level_and_a_rank_below_the_width_leave_several_kernels(w, level, width):
+    """Also where only one matrix of a batch has so low a rank."""
+    with pytest.raises(lcn.SingularPointError, match=f"rank {width} of the hidden layer"):
+        fc.relaxed_ntk(w, level, width)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_relaxed_kernel_of_a_narrow_layer_between_wide_ones(level):
+    """Of so large a W the singular values that are zero are rounded to more than eps."""
+    frames = [orthogonal(16, seed)[:, :2] for seed in range(20)]
+    for u, v in pairwise(frames):
+        first, second = v.T, u * np.sqrt(1 + level)
+        got = fc.relaxed_ntk(second @ first, level, 2)
+        np.testing.assert_allclose(got, fc.ntk([first, second]), atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (3, 2, 2)])
+def test_what_a_flow_tells_is_that_of_its_weights(sizes):
+    """And the loss may answer with lists; the weights that were given stay."""
+    w, target = fc.random_weights(sizes, 3), np.arange(6.0).reshape(2, 3)
+    given = [x.copy() for x in w]
+    exact = lcn.QuadraticLoss(target)
+    flow = fc.gradient_flow(w, lcn.Loss(exact.value, lambda v: exact.gradient(v).tolist()),
+                            [0.5, 0.75, 1.5])
+    assert flow.t.tolist() == [0.5, 0.75, 1.5] and flow.n_evaluations > 10
+    assert len(flow.invariants) == len(w) - 1
+    for i in range(3):
+        now = [x[i] for x in flow.weights]
+        v = reduce(lambda a, b: b @ a, now)
+        np.testing.assert_allclose(flow.end_to_end[i], v, atol=1e-14)
+        np.testing.assert_allclose(flow.loss[i], ((v - target) ** 2).sum() / 2, rtol=1e-13)
+        for d, a, b in zip(flow.invariants, now, now[1:]):
+            np.testing.assert_allclose(d[i], b.T @ b - a @ a.T, atol=1e-13)
+    for x, y, z in zip(w, given, flow.weights):
+        np.testing.assert_array_equal(x, y)
+        np.testing.assert_allclose(z[0], y, atol=1e-14)
+    if len(w) == 1:  # one layer: straight to the target
+        want = target + (w[0] - target) * np.exp(-(flow.t - 0.5))[:, None, None]
+        np.testing.assert_allclose(flow.end_to_end, want, atol=1e-7)
+    start = fc.gradient_flow(w, exact, [2.0])
+    np.testing.assert_array_equal(start.end_to_end, fc.end_to_end(w)[None])
+    assert start.n_evaluations == 0 and start.loss.shape == (1,)
+
+
+@pytest.mark.parametrize("factor", [1, True])
+def test_a_gradient_of_whole_numbers_or_truth_values(factor):
+    """That of the sum of all max(0, w): one layer with positive entries falls at speed one."""
+    loss = lcn.Loss(lambda w: np.maximum(w, 0).sum(axis=(-2, -1)), lambda w: (w > 0) * factor)
+    flow = fc.gradient_flow([[[3.0, 2.0]]], loss, [0.0, 0.5, 1.5])
+    want = np.array([[3.0, 2.0]]) - flow.t[:, None, None]
+    np.testing.assert_allclose(flow.end_to_end, want, atol=1e-8)
