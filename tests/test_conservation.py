@@ -1,5 +1,7 @@
 """Conservation laws found without theory."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -94,15 +96,32 @@ def test_size_of_the_gradient_does_not_matter(scale):
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("kind", [list, lambda g: [Fraction(x) for x in g]])
+def test_gradients_of_any_kind_of_number(kind):
+    gradient = relu_gradient(2, 2)
+    found = conserved_laws(lambda t, r: kind(gradient(t, r)), n_parameters=6)
+    np.testing.assert_array_equal(found.laws, conserved_laws(gradient, n_parameters=6).laws)
+
+
 @pytest.mark.parametrize("call, words", [
     (lambda: conserved_laws("net"), "net: expected an LCN"),
     (lambda: conserved_laws(lambda t, r: t), "n_parameters: expected"),
     (lambda: conserved_laws(LCN((61,))), "at most 60"),
     (lambda: conserved_laws(LCN((2,)), n_samples=0), "n_samples"),
-    (lambda: conserved_laws(LCN((2,)), rtol=2), "rtol"),
+    (lambda: conserved_laws(LCN((2,)), n_samples=True), "n_samples"),
+    (lambda: conserved_laws(LCN((2,)), n_samples=5.0), "n_samples"),
+    (lambda: conserved_laws(lambda t, r: t, n_parameters=0), "at most 60"),
+    (lambda: conserved_laws(lambda t, r: t, n_parameters=61), "at most 60"),
+    (lambda: conserved_laws(LCN((2,)), rtol=1.5), "rtol"),
+    (lambda: conserved_laws(LCN((2,)), rtol=1.0), "rtol"),
+    (lambda: conserved_laws(LCN((2,)), rtol=0.0), "rtol"),
     (lambda: conserved_laws(LCN((2,)), seed="a"), "seed"),
     (lambda: conserved_laws(lambda t, r: 0 * t, n_parameters=2), "not always zero"),
     (lambda: conserved_laws(lambda t, r: t[:1], n_parameters=2), r"shape \(2,\)"),
+    (lambda: conserved_laws(lambda t, r: t[[0, 1, 1]], n_parameters=2), r"shape \(2,\)"),
+    (lambda: conserved_laws(lambda t, r: t * [1, np.nan], n_parameters=2), "finite"),
+    (lambda: conserved_laws(lambda t, r: t + [0, np.inf], n_parameters=2), "finite"),
+    (lambda: conserved_laws(LCN((2,))).values(3.0), r"theta: expected shape \(\*batch, 2\)"),
 ])
 def test_bad_input(call, words):
     with pytest.raises(lcn.InputError, match=words):
@@ -123,3 +142,40 @@ def test_laws_in_turned_coordinates():
     law = q.T @ np.diag([1.0, 1, 1, -1, -1]) @ q
     assert len(found) == 1 and found.singular_values[0] == 1
     assert np.abs(found.laws[0] - law / law.flat[np.abs(law).argmax()]).max() < 1e-9
+
+
+@pytest.mark.parametrize("problem", [
+    (LCN((2, 1, 2, 1), 2), None), connected((1, 2, 1)), connected((2, 2, 2)),
+    (relu_gradient(3, 1), 6)], ids=["four layers", "1-2-1", "2-2-2", "relu"])
+def test_laws_look_simple(problem):
+    """Each has an entry where all others are zero; its largest is one."""
+    found = conserved_laws(problem[0], n_parameters=problem[1])
+    assert len(found) > 1
+    np.testing.assert_array_equal(found.laws, found.laws.transpose(0, 2, 1))
+    flat = found.laws.reshape(len(found), -1)
+    for i, law in enumerate(flat):
+        alone = np.abs(np.delete(flat, i, 0)).max(axis=0) < 1e-9
+        assert np.abs(law[alone]).max() > 0.1
+        assert np.abs(law).max() == law.max() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [None, 12, 30])
+def test_the_singular_values_and_their_gap(n):
+    found = conserved_laws(LCN((3, 2), 2), n_samples=n)
+    s, laws = found.singular_values, len(found)
+    assert found.n_samples == (n or 15 + 20) and s.shape == (15,) and s[0] == 1
+    assert (np.diff(s) <= 0).all() and (s[-laws:] < 1e-9).all() and s[-laws - 1] > 1e-9
+    assert found.gap == s[-laws - 1] / max(s[-laws], np.finfo(float).tiny)
+
+
+def test_up_to_sixty_parameters_are_searched():
+    class Asked(Exception):
+        pass
+
+    def gradient(theta, rng):
+        raise Asked(theta.shape)
+
+    for size in (1, 60):
+        with pytest.raises(Asked, match=str(size)):
+            conserved_laws(gradient, n_parameters=size)
+    assert len(conserved_laws(LCN((1,)), n_samples=np.int64(2))) == 0

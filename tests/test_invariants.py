@@ -126,7 +126,9 @@ def test_scaling_errors():
     with pytest.raises(lcn.InputError, match="finite"):
         lcn.scalings(net, [[1, 2], [1, 0]], [np.nan])
     with pytest.raises(lcn.InputError, match="depth of at most"):
-        lcn.scalings(LCN((1,) * 30), np.ones((30, 1)), np.zeros(29))
+        lcn.scalings(LCN((1,) * 22), np.ones((22, 1)), np.zeros(21))
+    with pytest.raises(lcn.InputError, match="filters: expected 21 arrays"):  # 21 are few enough
+        lcn.scalings(LCN((1,) * 21), [], np.zeros(20))
     with pytest.raises(lcn.InputError, match="overflows"):
         lcn.invariants(net, [[1e200, 0], [1, 1]])
 
@@ -145,3 +147,18 @@ def test_one_light_layer_among_sixty(delta):
     start = lcn.rescale(net, w, np.zeros(59))
     again = np.ravel(lcn.rescale(net, start, [delta, *[0.0] * 58]))
     np.testing.assert_allclose(again, np.ravel(w), rtol=1e-12)
+
+
+def test_the_fibre_of_a_batch_with_two_axes():
+    """Each point its own goal, or one goal for all."""
+    net = LCN((2, 3, 1), 2)
+    w = lcn.random_filters(net, 0, (2, 3))
+    for goal in (np.random.default_rng(1).standard_normal((2, 3, 2)), np.array([2.0, -1.0])):
+        lam, new = lcn.scalings(net, w, goal), lcn.rescale(net, w, goal)
+        assert lam.shape == (2, 3, 4, 3)
+        for i in np.ndindex(2, 3):
+            one = [x[i] for x in w]
+            delta = np.broadcast_to(goal, (2, 3, 2))[i]
+            np.testing.assert_allclose(lam[i], lcn.scalings(net, one, delta), rtol=1e-13)
+            for x, y, z in zip(new, one, lam[i][0]):
+                np.testing.assert_allclose(x[i], y * z, rtol=1e-13)
