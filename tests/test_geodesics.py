@@ -286,6 +286,64 @@ def test_the_fold_at_stride_one():
         geodesic(net, w, a, 1.0)
 
 
+@pytest.mark.parametrize("rho", [-0.4, 0.0, 0.3])
+@pytest.mark.parametrize("later", [1e-3, -1e-3])
+@pytest.mark.parametrize("way", [1, -1])
+def test_the_first_of_several_folds_in_closed_form(rho, later, way):
+    """Three folds close together, forwards or backwards, on the cone: which comes first, and when.
+
+    Balanced filters of norm one turn by angles in proportion to the angle psi of the cone, seen
+    from the tip at the distance sqrt(3): there the geodesic is a straight line.
+    """
+    net, angles, turns = LCN((2, 2, 2)), np.array([0.0, 0.5, 1.0 - later]), np.array([1.0, 0, -1])
+    w, normals = np.stack([[np.cos(angles), np.sin(angles)], [-np.sin(angles), np.cos(angles)]]).mT
+    a = lcnlib.jvp(net, w, way * (rho * w + turns[:, None] * normals))
+    folds = {}
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        psi = (angles[j] - angles[i]) / (turns[i] - turns[j]) * np.sqrt(turns @ turns / 3)
+        slope = np.tan(psi) / np.sqrt(turns @ turns / 3)  # s / (1 + rho s)
+        folds[slope / (1 - rho * slope)] = i, j
+    i, j = folds[min(folds)]
+    with pytest.raises(errors.FlowError, match=f"filters {i} and {j}") as info:
+        geodesic(net, w, a, [0.1 * way, 20 * way])
+    assert info.value.time == pytest.approx(way * min(folds), rel=1e-11)
+    before = way * min(folds) * (1 - 1e-9)
+    assert np.allclose(geodesic(net, w, a, before), lcnlib.end_to_end(
+        net, geodesic_filters(net, w, a, before)), rtol=0, atol=1e-14)
+
+
+def test_long_filters_are_not_taken_for_filters_on_a_fold():
+    """Their resultant is e^-400 and less: far below all numbers when it is squared."""
+    net, rng = LCN((93, 93)), np.random.default_rng(19)
+    w = [np.convolve(rng.standard_normal(90), np.poly(roots))
+         for roots in ((-1, -0.95, -1.1), (-0.9, -1.05, -0.8))]
+    v = lcnlib.end_to_end(net, w)
+    ends = geodesic(net, w, v, [-0.1, 0.1])
+    for end, s in zip(ends, (-0.1, 0.1)):  # a ray
+        assert np.abs(end / np.linalg.norm(end) - v / np.linalg.norm(v)).max() < 1e-10
+        assert (np.linalg.norm(end) > np.linalg.norm(v)) == (s > 0)
+
+
+def test_one_layer_is_flat():
+    """Lines, vectors that do not change, and lengths as usual: up to the zero filter only."""
+    net, rng = LCN([(2, 3)]), np.random.default_rng(18)
+    w, velocity, *a = rng.standard_normal((4, 2, 3))
+    s = np.array([[0.3, -2.0], [0.0, 7.0]])
+    line = w + s[..., None, None] * velocity
+    assert np.allclose(geodesic(net, [w], velocity, s), line, rtol=1e-13, atol=1e-13)
+    assert np.allclose(geodesic_filters(net, [w], velocity, s)[0], line, rtol=1e-13, atol=1e-13)
+    carried = lcnlib.parallel_transport(net, [w], velocity, a, s)
+    assert carried.shape == (2, 2, 2, 2, 3)
+    assert np.allclose(carried, a, rtol=0, atol=1e-12)
+    assert np.allclose(lcnlib.log_map(net, [w], [w + velocity]), velocity, rtol=0, atol=1e-12)
+    assert inner(net, [w], *a) == pytest.approx((a[0] * a[1]).sum(), rel=1e-12)
+    assert distance_to_zero(net, [w]) == pytest.approx(np.linalg.norm(w), rel=1e-14)
+    assert abs(lcnlib.sectional_curvature(net, [w], *a)) < 1e-13
+    with pytest.raises(errors.FlowError, match="zero filter") as info:
+        geodesic(net, [w], -w / 4, 5.0)
+    assert info.value.time == pytest.approx(4, rel=1e-14)
+
+
 def test_bad_input():
     net = LCN((3, 2), 2)
     w, a = start(net, "unbalanced", seed=17)
@@ -311,11 +369,12 @@ def test_bad_input():
 
 def test_no_times_and_no_points():
     """An empty list of parameters and an empty batch are answered by arrays without rows."""
-    net, w = LCN((3, 2), 2), [[2.0, 1, -1], [1.0, 1]]
-    velocity = lcnlib.jvp(net, w, [[0.0, 1, 0], [1.0, 0]])
-    assert lcnlib.geodesic(net, w, velocity, []).shape == (0, 5)
-    assert [x.shape for x in lcnlib.geodesic_filters(net, w, velocity, [])] == [(0, 3), (0, 2)]
-    assert lcnlib.parallel_transport(net, w, velocity, velocity, []).shape == (0, 5)
+    for stride, size in ((2, 5), (1, 4)):  # with stride one, folds are looked for on the way
+        net, w = LCN((3, 2), stride), [[2.0, 1, 1], [1.0, 1]]
+        velocity = lcnlib.jvp(net, w, [[0.0, 1, 0], [1.0, 0]])
+        assert lcnlib.geodesic(net, w, velocity, []).shape == (0, size)
+        assert [x.shape for x in lcnlib.geodesic_filters(net, w, velocity, [])] == [(0, 3), (0, 2)]
+        assert lcnlib.parallel_transport(net, w, velocity, velocity, []).shape == (0, size)
     none = lcnlib.from_warped_coordinates(
         net, np.ones(0), [np.ones((0, 3)), np.ones((0, 2))], np.ones((0, 1)))
     assert [x.shape for x in none] == [(0, 3), (0, 2)]
