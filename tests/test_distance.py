@@ -96,6 +96,20 @@ def test_batches_are_single_ones():
         np.testing.assert_allclose(lcn.log_map(net, *pair), a[i], rtol=0, atol=1e-14)
 
 
+def test_each_pair_of_a_batch_has_its_own_size():
+    """Invariants that differ are seen beside filters that are far larger."""
+    net, large = LCN((3, 2), 2), [[3e9, 0, 0], [0, 4e9]]
+    w, o = [[1.0, 2, 2], [0, 5]], [[0, 1.0, 0], [2, 2]]
+    pair = [np.stack(x) for x in zip(large, w)], [np.stack(x) for x in zip(large, o)]
+    for function in (lcn.distance, lcn.log_map):
+        for sides in (pair, pair[::-1], [[x[::-1] for x in side] for side in pair]):
+            with pytest.raises(lcn.InputError, match="other: expected the invariants of filters"):
+                function(net, *sides)
+    for none in (lcn.distance(net, *[[np.ones((0, 3)), np.ones((0, 2))]] * 2),
+                 lcn.log_map(net, *[[np.ones((0, 3)), np.ones((0, 2))]] * 2)):
+        assert none.shape in ((0,), (0, 5)) and none.dtype == float
+
+
 def reduced_length(r, end, phi, knots):
     """Length of the curve whose least radius goes through exp(knots); angles at best."""
     s, c = np.linspace(0, 1, 401), np.concatenate([[r.min()], np.exp(knots), [end.min()]])

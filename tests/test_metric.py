@@ -262,9 +262,15 @@ def test_bad_input():
     both = np.stack([v, 1.6 * v / np.linalg.norm(v) + 1.2 * normal])
     with pytest.raises(errors.NotTangentError, match=r"normal part is 6\.0e-01 of its length"):
         inner(net, w, both, both)
-    with pytest.raises(errors.InputError, match="norm one"):
-        from_warped_coordinates(net, 1.0, w, [0])
     units = warped_coordinates(net, w).directions
+    for layer in range(2):  # one of the batch will do
+        off = [np.stack([x, x, x * (1 + 1e-6 * (i == layer))]) for i, x in enumerate(units)]
+        with pytest.raises(errors.InputError, match=rf"directions\[{layer}\]: .* norm one"):
+            from_warped_coordinates(net, 1.0, off, [0])
+    two = [np.stack([x, x]) for x in units]
+    for t, directions in ((np.ones(2), units), (np.ones(3), two), (np.ones((1, 2)), two)):
+        with pytest.raises(errors.InputError, match="t: expected leading axes"):
+            from_warped_coordinates(net, t, directions, [0])
     with pytest.raises(errors.InputError, match="min sigma"):
         from_warped_coordinates(net, 1.0, units, [-1])
 
