@@ -69,6 +69,36 @@ def test_any_scale(scale):
         np.testing.assert_allclose(a / scale, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [
+    lambda x: x.astype(np.float32), lambda x: x.astype(int), lambda x: x.astype(object),
+    np.ndarray.tolist], ids=["float32", "int", "object", "list"])
+def test_numbers_of_any_type_from_a_loss(kind):
+    """Small whole ones, held by all types; the record is in double precision."""
+    net, loss = lcn.LCN((2, 1), 2), lcn.QuadraticLoss([4.0, 2])
+    same = lcn.Loss(*(lambda v, f=f: kind(np.asarray(f(v))) for f in (loss.value, loss.gradient)))
+    start = [np.array([[2, 4], [-6, 2]]), np.array([[2], [1]])]
+    for batch in (slice(None), 1):
+        run, want = (lcn.gradient_descent(net, x, [w[batch] for w in start], 1, 1)
+                     for x in (same, loss))
+        assert run.loss.dtype == float
+        np.testing.assert_array_equal(run.loss, want.loss)
+        np.testing.assert_array_equal(run.end_to_end, want.end_to_end)
+
+
+@pytest.mark.parametrize(("start", "step", "finite"), [(1e60, 1e-80, 0), (2.0, 1e30, 1),
+                                                       (2.0, 1e160, 0)])
+def test_the_last_finite_state(start, step, finite):
+    """k = (1, 1): first the loss of a finite v overflows, or v itself."""
+    net, loss = lcn.LCN((1, 1)), lcn.QuadraticLoss([1.0])
+    for n_steps in (finite + 1, finite + 5):
+        with pytest.raises(lcn.FlowError, match=f"blow-up in step {finite + 1},") as caught:
+            lcn.gradient_descent(net, loss, [[start], [start]], step, n_steps)
+        assert caught.value.time == finite * step
+    if finite:
+        run = lcn.gradient_descent(net, loss, [[start], [start]], step, finite)
+        assert np.isfinite(run.loss).all() and run.t[-1] == finite * step
+
+
 def test_the_edge_of_stability():
     """k = (1, 1) at the minimum (1, 1): the step 2 / 2 = 1 is the largest stable one."""
     net, loss = lcn.LCN((1, 1)), lcn.QuadraticLoss([1.0])
