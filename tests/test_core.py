@@ -12,7 +12,7 @@ import pytest
 
 import lcnlib as lcn
 from lcnlib import LCN, QuadraticLoss
-from lcnlib._algebra.homotopy import start_points
+from lcnlib._algebra.homotopy import start_points, track
 from lcnlib._algebra.newton import directions, isolation
 from lcnlib._algebra.polynomials import divide, multiply, upsample
 from lcnlib._algebra.polyphase import split_first
@@ -23,13 +23,54 @@ from lcnlib._algebra.tolerances import MERGE
 from lcnlib._core.collocation import collocate
 from lcnlib._core.fields import QuadraticFlow
 from lcnlib._core.orbit import PANEL, integrate
+from lcnlib._core.plan import plan
 from lcnlib._core.resultants import resultants
+from lcnlib.projection import _starts
 
 from .cases import NAMED
 from .test_flow import problem
 
 NETS = {**NAMED, "large": LCN((20, 20), 9), "large 2-D": LCN([(7, 7), (7, 6)]),
         "large, three layers": LCN((30, 20, 10), 3)}
+
+
+def test_paths_that_got_lost_are_followed_again(monkeypatch):
+    """And once only, with paths that end at infinity, when all of them are accounted for."""
+    net, cares = LCN((2, 2), 2), []
+
+    def follow(*arguments):
+        w, arrived = track(*arguments)
+        if not cares:
+            arrived[np.flatnonzero(arrived)[:lose]] = False
+        cares.append(arguments[-1])
+        return w, arrived
+
+    generic, special = QuadraticLoss([3.0, 1, 0, 1], np.diag([1.0, 2, 3, 5])), [3.0, 0, 0, 1]
+    lcn.critical_points(net, generic)  # the start points
+    monkeypatch.setattr("lcnlib.critical.track", follow)
+    for loss, points, lose in ((generic, 6, 1), (QuadraticLoss(special), 2, 0)):
+        cares.clear()
+        found = lcn.critical_points(net, loss)
+        assert found.complete and len(found) == points and len(cares) == 1 + lose
+
+
+@pytest.mark.parametrize("axes", [(), (0,), (1,), (0, 1)])
+def test_starts_of_a_projection_are_as_symmetric_as_v(axes):
+    net, rng = LCN([(3, 2), (2, 3)]), np.random.default_rng(0)
+    starts, v, p = lcn.random_filters(net, rng, 6), rng.standard_normal((4, 4)), plan(net)
+    before = [w.copy() for w in starts]
+    want = [w.copy() for w in starts]
+    for axis in axes:
+        v = v + np.flip(v, axis)
+        for w in want:
+            w[::2] += np.flip(w[::2], 1 + axis)
+    got = p.unpack(_starts(p, starts, v), (6,))
+    for w, x, old, new in zip(got, want, before, starts):
+        size = np.linalg.norm(w, axis=(1, 2), keepdims=True)
+        np.testing.assert_allclose(w / size, x / np.linalg.norm(x, axis=(1, 2), keepdims=True),
+                                   rtol=0, atol=1e-14)
+        np.testing.assert_allclose(size, np.linalg.norm(got[0], axis=(1, 2), keepdims=True))
+        np.testing.assert_array_equal(old, new)  # one set of starts serves the whole batch
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -72,6 +72,26 @@ def test_twenty_random_losses(sizes, degree):
             assert np.linalg.norm(c.end_to_end - v.conj(), axis=1).min() < 1e-9 * np.linalg.norm(v)
 
 
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_order_and_smoothness_at_any_scale(scale):
+    net = LCN((3, 2), 2)
+    loss = random_loss(net, 21)
+    c = critical_points(net, QuadraticLoss(scale * loss.target, loss.weight))
+    real = int(c.real.sum())
+    assert c.real[:real].all() and 1 < real < len(c)
+    assert (np.diff(c.loss[:real].real) > 0).all()
+    for n in range(len(c)):
+        units = [w[n] / np.linalg.norm(w[n]) for w in c.filters]
+        columns = []
+        for w, rest, (s,) in zip(units, products_and_cofactors(net, units)[1],
+                                 net.cumulative_strides):
+            for j in range(len(w)):
+                columns.append(np.zeros(5, complex))
+                columns[-1][j * s : j * s + len(rest)] = rest
+        sizes = np.linalg.svd(np.array(columns), compute_uv=False)
+        assert c.smoothness[n] == pytest.approx(sizes[3] / sizes[0], rel=1e-9)
+
+
 def test_formula_against_the_ranks_of_a_resolution():
     """Generic ED degrees of P^a x P^b and of P^1 x P^1 x P^1 by series in sympy."""
     for dims in [(1, 1), (2, 1), (2, 2), (3, 2), (1, 1, 1), (2, 1, 1)]:

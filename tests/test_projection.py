@@ -37,6 +37,46 @@ def test_what_is_in_M_stays(net):
     assert np.abs(near.end_to_end - v).max() < 1e-12 * np.abs(v).max()
 
 
+@pytest.mark.parametrize("c", [1e-40, 1e-8, 1e8, 1e40])
+def test_near_M_is_told_from_in_M_whatever_the_weight(c):
+    """At stride one only what is in M, up to rounding, is certified."""
+    net = LCN((2, 2))
+    near = project(net, [3.0, 5, -2], c * np.diag([1.0, 2, 3]))  # (1 + 2x) (3 - x)
+    assert near.certified and near.distance < 1e-13 * np.sqrt(c)
+    # On the boundary of M, b^2 = 4 a c, stands a normal.
+    v = np.array([1, 2, 1]) + 1e-6 * np.array([1, -1, 1])
+    near = project(net, v, c * np.eye(3))
+    assert not near.certified
+    assert near.distance == pytest.approx(1e-6 * np.sqrt(3 * c), rel=1e-8)
+
+
+@pytest.mark.parametrize("net", [LCN((2, 2)), LCN((2, 3, 2), (2, 1, 1)), LCN((2, 2, 2)),
+                                 LCN([(2, 2), (2, 2)])], ids=str)
+def test_what_is_left_over_is_at_right_angles_to_M(net):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        v = rng.standard_normal(net.end_to_end_shape)
+        m = rng.standard_normal((v.size, v.size))
+        for weight in (np.eye(v.size), m @ m.T + np.eye(v.size)):
+            near = project(net, v, weight)
+            rest = (weight @ (v - near.end_to_end).reshape(-1)).reshape(v.shape)
+            pulled = max(np.abs(g).max() for g in lcn.vjp(net, near.filters, rest))
+            assert pulled < 1e-6 * np.linalg.norm(weight)
+            assert near.distance**2 == pytest.approx(((v - near.end_to_end) * rest).sum(),
+                                                     rel=1e-9, abs=1e-24)
+            sizes = [np.linalg.norm(w) for w in near.filters]
+            np.testing.assert_allclose(sizes, sizes[0], rtol=1e-12)
+
+
+def test_critical_points_that_are_not_isolated_certify_nothing():
+    """Three critical points meet at e_1 x e_1, where the loss is 2: no smaller one may hide.
+
+    A = diag(1, 2, 2, 1), v = (1, 0, 0, 2): about e_1 x e_1 the loss is 2 + (x - y)^2 + x^2 y^2 / 2.
+    """
+    near = project(LCN((2, 2), 2), [1.0, 0, 0, 2], np.diag([1.0, 2, 2, 1]))
+    assert near.distance == pytest.approx(1, rel=1e-9) and not near.certified
+
+
 def test_batch_is_single_and_scaled_is_scaled():
     net, v = LCN((3, 2), 2), np.random.default_rng(1).standard_normal((2, 5))
     both = project(net, v)
@@ -106,7 +146,9 @@ def test_another_norm():
 
 def test_zero_lists_and_views():
     net = LCN((2, 2), 2)
-    assert project(net, np.zeros(4)).distance == 0
+    none = project(net, np.zeros(4))
+    assert none.distance == 0 and none.certified
+    assert not none.end_to_end.any() and not np.any(none.filters)
     a = project(net, [3, 0, 0, 1])
     b = project(net, np.array([3, 9, 0, 9, 0, 9, 1, 9], dtype=np.float32)[::2])
     assert a.distance == b.distance
