@@ -312,6 +312,34 @@ def test_the_first_of_several_folds_in_closed_form(rho, later, way):
         net, geodesic_filters(net, w, a, before)), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("gap", [1.0, 0.1, 3e-3, 1e-3])
+def test_a_fold_is_found_to_rounding_of_the_way(gap):
+    """Two filters turn towards each other, on the cone as above: psi = gap / 2, at tan(psi)."""
+    net, w = LCN((2, 2)), [[1.0, 0], [np.cos(gap), np.sin(gap)]]
+    a = lcnlib.jvp(net, w, [[0.0, 1], [np.sin(gap), -np.cos(gap)]])
+    with pytest.raises(errors.FlowError, match="filters 0 and 1") as info:
+        geodesic(net, w, a, 50.0)
+    assert abs(info.value.time - np.tan(gap / 2)) < 3e-14
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_common_root_for_a_short_while(way):
+    """Almost aimed at zero, a filter turns, and its root passes two close roots of another one.
+
+    On the cone, as above: y = c s and x = sqrt(2) (1 - s) on the line, turn = sqrt(2) psi.
+    """
+    net, c, begin = LCN((2, 3)), 0.02, np.pi / 2 - 0.05
+    first, second = (np.sqrt(2) * (begin + x) for x in (0, 0.1))
+    q = np.convolve([np.cos(first), np.sin(first)], [np.cos(second), np.sin(second)])
+    w = [np.array([1.0, 0]), q / np.linalg.norm(q)]
+    a = lcnlib.jvp(net, w, [[-way, way * c], -way * w[1]])
+    time = np.sqrt(2) * np.sin(begin) / (c * np.cos(begin) + np.sqrt(2) * np.sin(begin))
+    for end in np.linspace(1.2, 4, 15):
+        with pytest.raises(errors.FlowError, match="filters 0 and 1") as info:
+            geodesic(net, w, a, way * end)
+        assert info.value.time == pytest.approx(way * time, rel=1e-9)
+
+
 def test_long_filters_are_not_taken_for_filters_on_a_fold():
     """Their resultant is e^-400 and less: far below all numbers when it is squared."""
     net, rng = LCN((93, 93)), np.random.default_rng(19)
