@@ -4,6 +4,7 @@ Of the flows: velocities, Hessians, steps.  Of the algebra: a factor, a multipli
 radius, a number of paths, which the public answers hide and may get right by luck.
 """
 
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 
@@ -57,11 +58,11 @@ def test_paths_that_got_lost_are_followed_again(monkeypatch):
 @pytest.mark.parametrize("axes", [(), (0,), (1,), (0, 1)])
 def test_starts_of_a_projection_are_as_symmetric_as_v(axes):
     net, rng = LCN([(3, 2), (2, 3)]), np.random.default_rng(0)
-    starts, v, p = lcn.random_filters(net, rng, 6), rng.standard_normal((4, 4)), plan(net)
+    starts, v, p = lcn.random_filters(net, rng, 6), rng.uniform(0.6, 1, (4, 4)), plan(net)
     before = [w.copy() for w in starts]
     want = [w.copy() for w in starts]
     for axis in axes:
-        v = v + np.flip(v, axis)
+        v = (v + np.flip(v, axis)) / 2 + rng.uniform(0, 3e-7, v.shape)  # nearly symmetric will do
         for w in want:
             w[::2] += np.flip(w[::2], 1 + axis)
     got = p.unpack(_starts(p, starts, v), (6,))
@@ -71,6 +72,20 @@ def test_starts_of_a_projection_are_as_symmetric_as_v(axes):
                                    rtol=0, atol=1e-14)
         np.testing.assert_allclose(size, np.linalg.norm(got[0], axis=(1, 2), keepdims=True))
         np.testing.assert_array_equal(old, new)  # one set of starts serves the whole batch
+
+
+def test_a_critical_point_that_was_missed_is_no_certificate(monkeypatch):
+    """A search that ends lower than all of them says so."""
+    net, v = LCN((2, 2), 2), [3.0, 0, 0, 1]
+
+    def all_but_the_first(net, loss):
+        found = lcn.critical_points(net, loss)
+        return replace(found, filters=[w[1:] for w in found.filters], real=found.real[1:])
+
+    assert lcn.project(net, v).certified
+    monkeypatch.setattr("lcnlib.projection.critical_points", all_but_the_first)
+    near = lcn.project(net, v)
+    assert near.distance == pytest.approx(1, rel=1e-12) and not near.certified
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -224,6 +224,19 @@ def test_identity_weight_is_special(n):
     assert len(c) == n
 
 
+def test_the_svd_in_another_norm():
+    """A = D x E: the terms of the SVD of sqrt(D) V sqrt(E), to rounding in spite of D and E."""
+    target, d = np.array([[1.0, 0.3], [0.7, 2.0]]), np.array([1.0, 0.1])
+    weight = np.kron(np.diag(d**2), np.diag(d**2))
+    c = critical_points(LCN((2, 2), 2), QuadraticLoss(target.reshape(-1), weight))
+    u, s, vt = np.linalg.svd(d[:, None] * target * d)
+    assert len(c) == 2 and c.residual.max() < 1e-13
+    for i in range(2):
+        want = (s[i] * np.outer(u[:, i], vt[i])) / d[:, None] / d
+        assert np.abs(c.end_to_end[i] - want.reshape(-1)).max() < 1e-12
+        assert np.isclose(c.loss[i], s[1 - i] ** 2 / 2, rtol=1e-12)
+
+
 def test_stationary_data_can_be_special():
     """Autoregressive noise: for k = (3, 3) sixteen of the 39 points are at infinity."""
     net = LCN((3, 3), 2)

@@ -1,5 +1,7 @@
 """Sectional curvature (S11), against three computations that share nothing with it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -232,6 +234,12 @@ def test_bad_input():
     for x, y in ((a, -2 * a), (a, a + 1e-9 * b)):
         with pytest.raises(errors.InputError, match="independent"):
             sectional_curvature(net, w, x, y)
+    across = b - a * inner(net, w, a, b) / inner(net, w, a, a)
+    sine = 1e-9 * np.sqrt(inner(net, w, across, across) / inner(net, w, a, a))
+    with pytest.raises(errors.InputError, match="sine") as info:
+        sectional_curvature(net, w, a, a + 1e-9 * b)
+    told = float(re.search(r"sine of the angle ([\d.e-]+)\)", str(info.value))[1])
+    assert told == pytest.approx(sine, rel=0.06)  # two digits
     with pytest.raises(errors.InputError, match="non-zero"):
         sectional_curvature(net, w, a, 0 * a)
     with pytest.raises(errors.NotTangentError):

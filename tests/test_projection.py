@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy
 
 import lcnlib as lcn
 from lcnlib import LCN, InputError, project
@@ -38,15 +39,18 @@ def test_what_is_in_M_stays(net):
 
 
 @pytest.mark.parametrize("c", [1e-40, 1e-8, 1e8, 1e40])
-def test_near_M_is_told_from_in_M_whatever_the_weight(c):
-    """At stride one only what is in M, up to rounding, is certified."""
-    net = LCN((2, 2))
+def test_near_M_is_told_from_in_M_whatever_the_weight(c, monkeypatch):
+    """At stride one only what is in M, up to rounding, is certified and ends the search."""
+    net, count, search = LCN((2, 2)), [], scipy.optimize.least_squares
+    monkeypatch.setattr("scipy.optimize.least_squares",
+                        lambda *a, **k: count.append(1) or search(*a, **k))
     near = project(net, [3.0, 5, -2], c * np.diag([1.0, 2, 3]))  # (1 + 2x) (3 - x)
     assert near.certified and near.distance < 1e-13 * np.sqrt(c)
+    assert len(count) == 1
     # On the boundary of M, b^2 = 4 a c, stands a normal.
     v = np.array([1, 2, 1]) + 1e-6 * np.array([1, -1, 1])
     near = project(net, v, c * np.eye(3))
-    assert not near.certified
+    assert not near.certified and len(count) > 8
     assert near.distance == pytest.approx(1e-6 * np.sqrt(3 * c), rel=1e-8)
 
 
@@ -105,7 +109,8 @@ def test_rounding_does_not_decide_where_the_search_ends():
 
 
 def test_symmetric_starts_find_what_is_symmetric():
-    for v in (EDGE, EDGE[:, ::-1] + 1e-9):
+    rounding = np.random.default_rng(0).uniform(-6e-7, 6e-7, (5, 5))  # of single precision
+    for v in (EDGE, EDGE[:, ::-1] + 1e-9, EDGE + rounding):
         assert project(LCN([(3, 3), (3, 3)]), v).distance == pytest.approx(0.0262985, rel=1e-5)
 
 
