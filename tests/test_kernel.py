@@ -141,9 +141,26 @@ def test_rank_of_very_different_norms_batches_and_tolerance():
     two = LCN((2, 2))
     near = [[1, 1], [1, 1 + 1e-9]]
     assert (lcn.rank(two, near), lcn.rank(two, near, rtol=1e-6)) == (3, 2)
-    for rtol in (-1, "small"):
+    assert lcn.rank(two, near, rtol=0) == 3
+    for rtol in (-1, 1, 1.5, "small"):
         with pytest.raises(lcn.InputError, match="rtol"):
             lcn.rank(two, near, rtol=rtol)
+
+
+@pytest.mark.parametrize("net", [LCN((2, 2, 2), (1, 100, 1)), LCN((4, 4))], ids=["tall", "wide"])
+def test_rank_by_default_is_to_an_epsilon_for_each_row_or_column(net):
+    """A root of layer 2 comes close to one of layer 1, from far to nothing."""
+    ranks = set()
+    for gap in [0.0, *10.0 ** np.arange(-15.0, -9.0, 0.25)]:
+        w = [np.poly([*np.arange(2.0, k), 1.0]) for (k,) in net.filter_shapes]
+        w[1] = np.poly([*-np.arange(2.0, len(w[1])), 1 + gap])
+        j = lcn.jacobian(net, [x / np.linalg.norm(x) for x in w])
+        s = np.linalg.svd(j, compute_uv=False)
+        tolerance = np.finfo(float).eps * max(j.shape) * s[0]
+        if np.abs(s / tolerance - 1).min() > 0.01:  # no matter of rounding
+            assert lcn.rank(net, w) == np.sum(s > tolerance)
+            ranks.add(lcn.rank(net, w))
+    assert ranks == {net.dimension - 1, net.dimension}
 
 
 def test_bad_covectors_and_directions():

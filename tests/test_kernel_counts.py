@@ -194,6 +194,28 @@ def test_multiple_roots_have_fewer_branches():
     assert lcn.kernel_count(net, v, [1.0]) == 3
 
 
+def test_only_the_proportions_of_the_invariants_matter():
+    """To the ends of the range; a single layer has none, and one kernel."""
+    for delta, want in [([1.0, 0.0], 3), ([2.0, -2.0], 3), ([1.0, 1.0], 6), ([0.0, 0.0], 1)]:
+        for size in (1.0, 1e-9, 1e-155, 1e-318, 1e9, 1e155, 1e300):
+            got = lcn.generic_kernel_count(LCN((2, 2, 2)), size * np.array(delta))
+            assert got == want, (delta, size)
+    for shape in (1, 3, (2, 2)):
+        one = LCN((shape,))
+        assert lcn.generic_kernel_count(one, []) == lcn.generic_kernel_count(one) == 1
+        (v,) = lcn.random_filters(one, 0)
+        assert lcn.kernel_count(one, v, []) == lcn.kernel_count(one, v) == 1
+
+
+@pytest.mark.parametrize("delta", [None, [0.0], [1.0]], ids=str)
+def test_no_more_factorisations_than_the_limit(delta):
+    """Of the count of factorisations, not of kernels: x^4 - 5 x^2 + 4 has six."""
+    net, v = LCN((3, 3)), [4, 0, -5, 0, 1]
+    assert lcn.kernel_count(net, v, delta, limit=6) == (3 if delta == [0.0] else 6)
+    with pytest.raises(lcn.InputError, match="limit = 5 real factorisations, got 6"):
+        lcn.kernel_count(net, v, delta, limit=5)
+
+
 def test_norms_are_equal_up_to_rounding_only():
     three = LCN((2, 2, 2))
     for delta, want in [([0.1 + 0.2, -0.3], 3), ([1.0, 1e-3], 6), ([1.0, -1.001], 6)]:

@@ -46,6 +46,20 @@ def test_frozen_and_picklable():
     assert eval(repr(net)) == net
 
 
+@pytest.mark.parametrize(("error", "name", "value"), [
+    (lcnlib.FlowError, "time", 2.0),
+    (lcnlib.AmbiguousFactorizationError, "branches", [[[1.0], [2.0]], [[2.0], [1.0]]]),
+])
+def test_errors_say_only_their_words_and_keep_what_they_carry(error, name, value):
+    """Whether it is given by place or by name, and after a way between two processes."""
+    for one in (error("no way", value), error("no way", **{name: value})):
+        for x in (one, pickle.loads(pickle.dumps(one))):
+            assert str(x) == "no way" and getattr(x, name) == value
+    assert str(error("no way")) == "no way"
+    assert np.isnan(lcnlib.FlowError("no way").time)
+    assert lcnlib.AmbiguousFactorizationError("no way").branches == []
+
+
 def test_results_cannot_be_changed():
     """What a function has found stays as it is."""
     names = [getattr(lcnlib, name) for name in lcnlib.__all__]

@@ -35,7 +35,7 @@ def test_takes_shapes_strides_and_filters():
     layers = [Conv1d(3, 2), Conv1d(2, 3)]
     net, filters = lcn.from_torch(layers)
     assert net == lcn.LCN((3, 2), strides=(2, 3))
-    for w, layer in zip(filters, layers):
+    for w, layer in zip(filters, layers, strict=True):
         assert w.dtype == np.float64 and np.array_equal(w, layer.weight[0, 0])
         w[...] = 7
         assert layer.weight[0, 0, 0] != 7  # a copy
