@@ -121,10 +121,11 @@ def test_apply_broadcasts_and_large_filters_agree_with_small_ones():
         ([[1, 2, 3]], "expected 2 arrays.*got 1"),
         ([[1, 2], [1, 2]], r"filters\[0\].*got \(2,\)"),
         ([[1, 2, 3], 1], r"filters\[1\].*got \(\)"),
-        ([[[1, 2, 3]], [1, 2]], r"filters\[1\].*batch"),
+        ([[[1, 2, 3]], [1, 2]], r"filters\[1\].*batch axes \(1,\) of filters\[0\], got \(\)"),
         ([[1, np.nan, 3], [1, 2]], r"filters\[0\].*finite.*index \(1,\)"),
         ([[1, 2, 3], [np.inf, 2]], r"filters\[1\].*finite"),
         ([[1, 2j, 3], [1, 2]], r"filters\[0\].*real"),
+        ([np.array([1, 2j, 3], np.complex64), [1, 2]], r"filters\[0\].*real"),
         ([["a", "b", "c"], [1, 2]], r"filters\[0\].*real"),
         ([[[1], [2, 3]], [1, 2]], r"filters\[0\]"),
     ],
@@ -147,6 +148,21 @@ def test_other_bad_input():
         lcn.apply(net, lcn.random_filters(net, 0, batch=(2,)), np.ones((3, 9)))
     with pytest.raises(lcn.InputError, match="overflows"):
         lcn.end_to_end(net, [[1e200, 1, 1], [1e200, 1]])
+
+
+@pytest.mark.parametrize("batch, lead", [((), (2,)), ((1,), (2,)), ((2, 3), (2,)),
+                                         ((3,), (2, 3))])
+def test_invariants_may_not_have_more_batch_axes_than_filters(batch, lead):
+    """One fibre for each of the filters: what would make more of them is refused, with words."""
+    net = NAMED["mixed 2-D"]
+    filters = lcn.random_filters(net, 0, batch)
+    delta = np.zeros((*lead, net.depth - 1))
+    directions = [w / np.sqrt((w**2).sum(axis=(-2, -1), keepdims=True)) for w in filters]
+    for call in (lambda: lcn.rescale(net, filters, delta),
+                 lambda: lcn.scalings(net, filters, delta),
+                 lambda: lcn.from_warped_coordinates(net, 9.0, directions, delta)):
+        with pytest.raises(lcn.InputError, match="expected leading axes that broadcast to the"):
+            call()
 
 
 def test_memory_and_speed_of_a_million_coefficients():

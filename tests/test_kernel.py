@@ -171,6 +171,8 @@ def test_bad_covectors_and_directions():
         lcn.ntk_apply(net, w, np.ones((2, 5)))
     with pytest.raises(lcn.InputError, match=r"directions\[1\]"):
         lcn.jvp(net, w, [[1, 2, 3], [4, 5, 6]])
+    with pytest.raises(lcn.InputError, match=r"directions\[1\].* \(\) of directions\[0\], got \(1"):
+        lcn.jvp(net, w, [[1, 2, 3], [[4, 5]]])
     with pytest.raises(lcn.InputError, match="directions: expected the batch"):
         lcn.jvp(net, w, lcn.random_filters(net, 0, batch=2))
     with pytest.raises(lcn.InputError, match="kernel overflows"):
