@@ -187,6 +187,17 @@ def test_memory_and_speed_of_a_million_coefficients():
     assert abs(left - 3 * float(g @ v)) <= 1e-10 * abs(left) + 1e-9 * np.linalg.norm(v)
 
 
+def test_a_filter_as_long_as_half_the_signal():
+    """A million coefficients: sums over windows would be 2^38 products."""
+    rng = np.random.default_rng(0)
+    n = 1 << 19
+    w, x = rng.standard_normal(n), rng.standard_normal(2 * n)
+    y = lcn.apply(LCN((n,)), [w], x)
+    assert y.shape == (n + 1,)
+    for i in (0, 1, 1000, n):
+        assert abs(y[i] - w @ x[i : i + n]) < 1e-8
+
+
 def test_a_tensor_that_cannot_be_converted_is_told_how():
     class Tensor:
         def __array__(self, *args, **kwargs):

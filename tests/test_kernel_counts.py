@@ -227,7 +227,7 @@ def test_bad_input():
     net = LCN((3, 3))
     with pytest.raises(lcn.NotInFunctionSpaceError):
         lcn.kernel_count(LCN((2, 2)), [1, 0, 1])
-    for bad in (3, 6, -2, [4, 2], 2.0, [2.0], [[2]], '4'):
+    for bad in (3, 6, -2, [4, 2], 2.0, [2.0], [[2]], [[4], [2, 2]], '4'):
         with pytest.raises(lcn.InputError, match="real_roots"):
             lcn.generic_kernel_count(net, real_roots=bad)
     with pytest.raises(lcn.InputError, match="real_roots"):
