@@ -126,7 +126,14 @@ def test_apply_broadcasts_and_large_filters_agree_with_small_ones():
         ([[1, 2, 3], [np.inf, 2]], r"filters\[1\].*finite"),
         ([[1, 2j, 3], [1, 2]], r"filters\[0\].*real"),
         ([np.array([1, 2j, 3], np.complex64), [1, 2]], r"filters\[0\].*real"),
+        ([np.array([1, 2j, 3], np.clongdouble), [1, 2]], r"filters\[0\].*real"),
+        ([np.array([1, np.complex64(2), 3], object), [1, 2]], r"filters\[0\].*real"),
         ([["a", "b", "c"], [1, 2]], r"filters\[0\].*real"),
+        ([["1", "2", "3"], [1, 2]], r"filters\[0\].*real"),
+        ([np.array(["1", 2, 3], object), [1, 2]], r"filters\[0\].*real"),
+        ([np.zeros(3, "timedelta64[ns]"), [1, 2]], r"filters\[0\].*real"),
+        ([[1, None, 3], [1, 2]], r"filters\[0\].*real"),
+        ([[1, 10**400, 3], [1, 2]], r"filters\[0\].*real"),
         ([[[1], [2, 3]], [1, 2]], r"filters\[0\]"),
     ],
 )
@@ -136,6 +143,12 @@ def test_bad_filters_say_what_is_wrong(filters, words):
                      lcn.invariants):
         with pytest.raises(lcn.InputError, match=words):
             function(net, filters)
+
+
+def test_exact_numbers_are_taken():
+    filters = [[Fraction(1, 2), 1, Fraction(3)], np.array([10**30, 2 * 10**30], object)]
+    np.testing.assert_allclose(lcn.end_to_end(LCN((3, 2)), filters),
+                               [0.5e30, 2e30, 5e30, 6e30], rtol=1e-14)
 
 
 def test_other_bad_input():

@@ -23,12 +23,14 @@ def as_real(value, name):
     """`value` as a float64 array with finite entries; InputError otherwise."""
     try:
         a = np.asarray(value)
-        if a.dtype.kind not in "biuf":  # complex, strings, ragged lists, ...
-            a = np.array(value, dtype=object)
-            if any(isinstance(x, complex) for x in a.flat):
+        if a.dtype.kind == "O":  # fractions, whole numbers of any length, ...
+            if any(np.iscomplexobj(x) or isinstance(x, str | bytes) for x in a.flat):
                 raise TypeError
-        a = np.asarray(a, dtype=float)
-    except (TypeError, ValueError, RuntimeError):
+            a = np.reshape([float(x) for x in a.flat], a.shape)
+        elif a.dtype.kind not in "biuf":  # complex, text, dates
+            raise TypeError
+        a = a.astype(float, copy=False)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise InputError(f"{name}: expected an array of real numbers, got {type(value).__name__}; "
                          "convert it with numpy.asarray(..., dtype=float), a tensor with "
                          ".detach().cpu().double().numpy()") from None
