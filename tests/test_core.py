@@ -4,10 +4,13 @@ Of the flows: velocities, Hessians, steps.  Of the algebra: a factor, a multipli
 radius, a number of paths, which the public answers hide and may get right by luck.
 """
 
+import tracemalloc
 from dataclasses import replace
+from fractions import Fraction
 from functools import reduce
 from itertools import product
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -22,10 +25,20 @@ from lcnlib._algebra.several_variables import factor_candidates
 from lcnlib._algebra.splitting import distributions
 from lcnlib._algebra.tolerances import MERGE
 from lcnlib._core.collocation import collocate
+from lcnlib._core.connect import cone, connect, shortest
 from lcnlib._core.fields import QuadraticFlow
-from lcnlib._core.orbit import PANEL, integrate
+from lcnlib._core.follow import Branch, Edge, _least_squares, hermite
+from lcnlib._core.orbit import PANEL, Orbit, _turning_point, integrate, ray_length
 from lcnlib._core.plan import plan
-from lcnlib._core.resultants import resultants
+from lcnlib._core.resultants import common_root_pairs, resultants, root_groups
+from lcnlib._core.scaling import (
+    along_the_level,
+    norms,
+    scaling_factors,
+    sharp_invariants,
+    to_invariants,
+)
+from lcnlib._core.tangent import Frame, gaps, split_vectors, weights
 from lcnlib.projection import _starts
 
 from .cases import NAMED
@@ -153,6 +166,534 @@ def test_resultants_are_products_over_the_roots(m, n):
     np.testing.assert_allclose(sign * np.exp(log), exact, rtol=1e-10)
 
 
+def test_pairs_of_layers_in_one_power_of_one_variable():
+    """In the order of the later layer: layers long on one axis, that a stride does not part."""
+    assert common_root_pairs(LCN((2, 3, 1, 2, 2), (1, 1, 1, 2, 1))) == [(0, 1), (0, 3), (1, 3)]
+    assert common_root_pairs(LCN((2,) * 4)) == [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
+    plane = LCN([(2, 1), (1, 2), (2, 2), (3, 1), (1, 1), (1, 2)], [1, 1, 1, (1, 2), 1, 1])
+    assert common_root_pairs(plane) == [(0, 3)]
+    assert common_root_pairs(LCN((4,))) == common_root_pairs(LCN((2, 3), 2)) == []
+    assert root_groups(plane) == [(0, 3)] and root_groups(LCN((2, 3), 2)) == []
+
+
+# ------------------------------------------------------- a factorisation followed as v moves
+
+
+def test_a_cubic_through_two_points_and_velocities():
+    cubic = np.random.default_rng(0).standard_normal((4, 2, 3))
+
+    def at(t):
+        value = sum(c * t**n for n, c in enumerate(cubic))
+        return t, value, sum(n * c * t ** (n - 1) for n, c in enumerate(cubic) if n)
+
+    for t in (-1.0, 0.4, 0.9, 2.0, 3.5):
+        np.testing.assert_allclose(hermite(at(0.4), at(2.0), t), at(t)[1], atol=1e-13)
+        np.testing.assert_allclose(hermite(at(2.0), at(0.4), t), at(t)[1], atol=1e-13)
+    # What a branch expects next: as the last two lifts go on, or the last one, if they are near.
+    net = LCN((2, 1))
+    branch = Branch(net, np.zeros((2, 1)), at(0.4)[1])
+    assert branch.predict(0.6) is branch.theta
+    branch.remember(*at(0.4)[::2])
+    np.testing.assert_allclose(branch.predict(0.6), at(0.4)[1] + 0.2 * at(0.4)[2], atol=1e-14)
+    branch.theta = at(0.7)[1]
+    branch.remember(0.7, np.zeros((2, 3)))
+    branch.remember(0.7, at(0.7)[2])  # the same time again: the later velocity counts
+    for t in (0.9, 0.5, 1.5):
+        np.testing.assert_allclose(branch.predict(t), at(t)[1], atol=1e-13)
+    np.testing.assert_allclose(branch.predict(9.7), at(0.7)[1] + 9 * at(0.7)[2], atol=1e-13)
+    branch.theta = at(1.0)[1]
+    branch.remember(1.0, at(1.0)[2])
+    np.testing.assert_allclose(branch.predict(1.2), at(1.2)[1], atol=1e-13)
+
+
+def test_least_squares_of_one_system_and_of_many():
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((4, 7, 3)), rng.standard_normal((4, 7))
+    want = np.array([np.linalg.lstsq(x, y)[0] for x, y in zip(a, b)])
+    for n in (1, 4):
+        np.testing.assert_allclose(_least_squares(a[:n], b[:n]), want[:n], atol=1e-12)
+    steep = np.array([[[1.0, 1.0], [0.0, 2.0**-30], [0.0, 0.0]]])  # its square is singular
+    np.testing.assert_allclose(_least_squares(steep, steep @ [1.0, 2.0]), [[1.0, 2.0]], atol=1e-6)
+    a[2, :, 1] = 0.0
+    assert _least_squares(a, b) is None and _least_squares(a[2:3], b[2:3]) is None
+
+
+@pytest.mark.parametrize("size", ["balanced", 1e-60, 1.0, 1e60])
+@pytest.mark.parametrize("net", [LCN((3, 2, 2), 2), LCN((2, 3)), LCN([(2, 2), (1, 3)], (1, 2)),
+                                 LCN((1, 2, 1)), LCN((4,))], ids=str)
+def test_a_lift_by_newtons_method(net, size):
+    """Rows of any flows, layers of any size; the error is squared; what is too far is told."""
+    rng, p = np.random.default_rng(2), plan(net)
+    theta = rng.standard_normal((3, net.n_parameters))
+    if size == "balanced":
+        theta /= np.repeat(norms(p, theta), p.sizes, axis=1)
+    else:
+        theta *= size * np.repeat(10.0 ** rng.integers(-3, 4, net.depth), p.sizes)
+    branch = Branch(net, sharp_invariants(p, theta), theta)
+    flows = np.array([2, 0, 2, 1])
+    want, v = theta[flows], p.product(theta)[flows]
+    sizes = np.repeat(norms(p, want), p.sizes, axis=1)
+    direction = rng.standard_normal(want.shape) / sizes.shape[1]
+    errors = []
+    for size in (1e-3, 1e-5):
+        start = want + size * sizes * direction
+        step, columns = branch.correction(v, start, branch.delta[flows])
+        np.testing.assert_allclose(columns, np.repeat(norms(p, start), p.sizes, axis=1))
+        errors.append(np.abs((start + columns * step - want) / sizes).max(axis=1))
+    assert (errors[0] < 1e-3).all() and (errors[1] <= 1e-3 * errors[0] + 1e-12).all()
+    margin = branch.margin(want)
+    start = want + 1e-3 * margin[:, None] * sizes * direction
+    assert not branch.lift(v, start, flows, 0.3).any()
+    np.testing.assert_allclose(start / sizes, want / sizes, rtol=0, atol=1e-12)
+    # In place, and only where a step is short enough.
+    start = want + 1e-3 * margin[:, None] * sizes * direction
+    start[1] += 0.1 * (sizes * direction)[1] / np.linalg.norm(direction[1])
+    assert branch.lift(v, start, flows, 0.01).tolist() == [False, True, False, False]
+    np.testing.assert_allclose(np.delete(start / sizes, 1, 0), np.delete(want / sizes, 1, 0),
+                               rtol=0, atol=1e-12)
+    # All flows, to where v has moved; back along the path from the nearest of the lifts.
+    near = theta + 1e-3 * branch.margin(theta)[:, None] * direction[:3] * np.repeat(
+        norms(p, theta), p.sizes, axis=1)
+    near = to_invariants(p, near, branch.delta)
+    assert branch.follow(p.product(near))
+    top = np.abs(theta).max()
+    np.testing.assert_allclose(branch.theta, near, rtol=0, atol=1e-11 * top)
+    trail = [(-4.0, theta, None), (-3.0, near, None)]
+    path = branch.path([-4.0, -3.6, -3.0], np.stack([p.product(x) for x in (theta, theta, near)]),
+                       trail)
+    np.testing.assert_allclose(path, [theta, theta, near], rtol=0, atol=1e-11 * top)
+    branch.theta = near  # without a trail: from where the flows stand
+    path = branch.path([2.0], p.product(near)[None], [])
+    np.testing.assert_allclose(path, near[None], rtol=0, atol=1e-11 * top)
+    if net.dimension > 1:
+        assert not branch.follow(-1e3 * p.product(theta)[::-1])
+
+
+def test_margins_and_edges_of_a_branch():
+    """Neither sees the sizes of the filters; an edge is a determinant."""
+    net = LCN((2, 1, 3, 2), (1, 1, 2, 1))
+    p, rng = plan(net), np.random.default_rng(3)
+    theta = rng.standard_normal((3, 8))
+    big = theta * np.repeat(np.exp2(rng.integers(-9, 9, (3, 4))), p.sizes, axis=1)
+    branch = Branch(net, sharp_invariants(p, theta), theta)
+    units = theta / np.repeat(norms(p, theta), p.sizes, axis=1)
+    for x, margin in zip(units, branch.margin(big)):
+        s = np.linalg.svd(lcn.jacobian(net, p.unpack(x[None], ())), compute_uv=False)
+        assert margin == pytest.approx(s[net.dimension - 1] / s[0], rel=1e-10)
+    sign, log = branch.edges(theta)
+    assert sign.shape == log.shape == (3, 2)
+    a, b, c = theta[:, :2], theta[:, 2], theta[:, 3:6]
+    resultant = [x[0] ** 2 * y[2] - x[0] * x[1] * y[1] + x[1] ** 2 * y[0] for x, y in zip(a, c)]
+    np.testing.assert_allclose(np.abs(sign * np.exp(log)), np.abs(np.transpose([b, resultant])),
+                               rtol=1e-12)
+    assert (sign[:, 0] == np.sign(b)).all()
+    changes = sign[:, 1] * np.sign(resultant)
+    assert (changes == changes[0]).all()
+    # At a zero filter nothing is infinite, and in a line there is no apex to run into.
+    theta[0, 2] = 0.0
+    assert np.isfinite(branch.margin(theta)).all()
+    assert Branch(LCN((1, 1)), np.zeros((1, 1)), np.ones((1, 2))).edges(np.ones((1, 2)))[
+        0].shape == (1, 0)
+    line, one = LCN((2, 2)), np.array([[1.0, 2, 3, 1], [1.0, 2, 2, 4]])
+    with pytest.raises(lcn.SingularPointError, match="rank 3"):
+        Branch(line, sharp_invariants(plan(line), one), one)
+
+
+def turning(angle):
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+# Curves of filters in one level set, that leave the smooth locus when x is zero.
+LEAVING = {
+    "two roots meet": (LCN((2, 2)), "have met", lambda x: [turning(0.4), 1.5 * turning(0.4 + x)]),
+    "two of three": (LCN((2, 2, 2), (2, 1, 1)), "have met", lambda x: [
+        turning(1 + x), 1.2 * turning(0.4), 1.5 * turning(0.4 + x)]),
+    "a scalar vanishes": (LCN((2, 1)), "goes to zero", lambda x: [
+        np.sqrt(1 + x * x) * turning(0.5 + x), np.array([x])]),
+    "a filter vanishes": (LCN((2, 2), 2), "goes to zero", lambda x: [
+        x * turning(0.5), np.sqrt(1 + x * x) * turning(0.2 + x)]),
+    "the last vanishes": (LCN((3, 2), 3), "goes to zero", lambda x: [
+        np.sqrt(1 + x * x) * np.array([0.6, 0, 0.8]), x * turning(-0.5)]),
+    "the rank drops": (LCN([(2, 2), (2, 2)]), "drops rank", lambda x: [
+        np.diag(turning(0.4)), 1.5 * np.diag(turning(0.4 + x))]),
+    "the rank drops, a scalar shrinks": (LCN([(2, 2), (2, 2), (1, 1)]), "drops rank", lambda x: [
+        np.sqrt(1 + x / 4) * np.diag(turning(0.4)), np.sqrt(2 + x / 4) * np.diag(turning(0.4 + x)),
+        np.sqrt([[3 + x / 4]])]),
+}
+
+
+def walk(net, curves, times, unit=1.0, rtol=1e-9):
+    """Calls an `Edge` at these times of a batch of curves, as a solver does."""
+    p = plan(net)
+
+    def at(t):
+        return np.concatenate([p.pack(curve(t)) for curve in curves])
+
+    def speed(t):
+        h = 1e-3 * unit
+        return np.tensordot([1, -8, 8, -1], [at(t + n * h) for n in (-2, -1, 1, 2)], 1) / (12 * h)
+
+    branch = Branch(net, sharp_invariants(p, at(times[0])), at(times[0]))
+    edge = Edge(branch, rtol, lambda theta: speed(now))
+    for now in times:
+        edge(now, p.product(at(now)))
+        branch.remember(now, speed(now))
+    return branch, edge, at
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("start", "size", "unit"), [
+    (-3.0, 1.0, 1.0), (50.0, 1.0, 1.0), (0.0, 1e-8, 1e6), (0.0, 1e8, 1e-6)])
+@pytest.mark.parametrize("name", LEAVING)
+def test_the_time_at_which_one_flow_of_two_leaves(name, start, size, unit, first):
+    """Whether a step passes it, or ends in front of it, whatever the units."""
+    net, words, curve = LEAVING[name]
+
+    def of(x):
+        return lambda t: [size * w for w in curve(x((t - start) / unit))]
+
+    curves = [of(lambda s: 0.37 - s), of(lambda s: 0.67 - 0.1 * s)][:: 1 if first else -1]
+
+    def go(*s, rtol=1e-9):
+        return walk(net, curves, start + unit * np.array([0.0, 0.1, 0.2, 0.3, *s]), unit, rtol)
+
+    branch, edge, at = go()
+    assert len(edge.trail) == 4
+    np.testing.assert_allclose(edge.trail[2][1], at(start + 0.2 * unit), atol=1e-9 * size)
+    inside = start + unit * np.array([0.0, 0.1, 0.17, 0.2, 0.3])
+    path = branch.path(inside, np.stack([plan(net).product(at(t)) for t in inside]), edge.trail)
+    np.testing.assert_allclose(path, [at(t) for t in inside], atol=1e-9 * size)
+    across, near = [(0.33, 0.4), (0.369, 0.372)], [(0.37 - 1e-6,)]
+    behind = [(0.37 + 1e-6,)] if name == "the rank drops" else []
+    for further in {"zero": across, "rank": near + behind}.get(words[-4:], across + near):
+        with pytest.raises(lcn.FlowError, match=words) as caught:
+            go(*further)
+        assert abs((caught.value.time - start) / unit - 0.37) < 2e-5
+    if "rank" not in words:  # at the beginning of a step
+        with pytest.raises(lcn.FlowError, match=words) as caught:
+            go(0.3698, 0.45, rtol=1e-12)
+        assert abs((caught.value.time - start) / unit - 0.37) < 2e-5
+    if "zero" not in words:  # farther away, for a tolerance that sees no nearer
+        with pytest.raises(lcn.FlowError, match=words) as caught:
+            go(0.3695, rtol=1e-4)
+        assert abs((caught.value.time - start) / unit - 0.37) < 2e-5
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVING if "vanish" not in name])
+def test_to_come_near_is_not_to_leave(name):
+    """Nor to begin near to where the rank drops."""
+    net, _, curve = LEAVING[name]
+    for x in (lambda t: 2e-4 + (t - 0.3) ** 2, lambda t: 1e-4 + t):
+        curves = [lambda t, x=x: curve(x(t))]
+        branch, edge, at = walk(net, curves, np.linspace(0, 0.6, 61), rtol=1e-12)
+        assert len(edge.trail) == 61
+        np.testing.assert_allclose(branch.theta, at(0.6), atol=1e-9)
+
+
+def test_a_filter_that_turns_is_not_one_that_vanishes():
+    """Nor does the same time twice end anything."""
+    net = LCN((2, 2), 2)
+    times = [0.0, 0.0, 0.1, 0.1, *np.linspace(0.2, 4.0, 39)]
+    branch, edge, at = walk(net, [lambda t: [turning(t), 2 * turning(0.3)],
+                                  lambda t: [turning(0.2), 2 * turning(2 * t)]], times)
+    np.testing.assert_allclose(branch.theta, at(4.0), atol=1e-9)
+    # One that turns by two thirds of a half turn in one step.
+    edge.trail[-1] = (2.0, *edge.trail[-1][1:])
+    edge._look_back((0.0, at(0.0), np.zeros((2, 4))), (1.0, at(2.0), np.zeros((2, 4))),
+                    np.zeros(0, bool))
+
+
+# ------------------------------------------------------------- geodesics between two points
+
+POINTS = {"balanced": [0, 0, 0], "unbalanced": [0, 1.3, 0.4], "tied": [0, 0, 2.5],
+          "the first larger": [3.0, 0, 1], "hardly unbalanced": [0, 1e-7, 1e-4]}
+
+
+def dots(ws, others):
+    return np.array([np.vdot(x, y) for x, y in zip(ws, others)])
+
+
+@pytest.mark.parametrize("sizes", [(3,), (2, 2), (3, 1), (1, 2, 3), (2, 2, 2)], ids=str)
+@pytest.mark.parametrize("kind", POINTS)
+def test_the_shortest_line_arrives(kind, sizes):
+    """In either direction, with the signs that make it shortest; it is as long as its velocity."""
+    rng, depth = np.random.default_rng(len(kind)), len(sizes)
+    gap = np.array(POINTS[kind][:depth], float)
+    gap -= gap.min()
+    for scale in (1.0, 1e-8, 1e8):
+        r, end = (scale * np.sqrt(x + gap) for x in 10 ** rng.uniform(-1, 1, 2))
+        u, y = ([x / np.linalg.norm(x) for x in (rng.standard_normal(n) for n in sizes)]
+                for _ in range(2))
+        if [1] == [n for n in sizes if n == 1]:  # its sign is the other layers' business
+            y[sizes.index(1)] *= rng.choice([-1, 1])
+        line, back = shortest(r, u, end, y), shortest(end, y, r, u)
+        assert line.length == pytest.approx(back.length, rel=1e-12)
+        assert line.ray == pytest.approx(ray_length(r), rel=1e-12)
+        assert back.ray == pytest.approx(ray_length(end), rel=1e-12)
+        h = line.velocity
+        assert np.sqrt(dots(h, h).sum()) == pytest.approx(line.length, rel=1e-13)
+        along = dots(h, u) * r  # horizontal: all <w_i, h_i> are one number
+        assert np.ptp(along) <= 1e-13 * line.length * r.max()
+        # The orbit with this start is, at the time one, at the end or at its opposites.
+        across = [x - np.vdot(x, e) * e for x, e in zip(h, u)]
+        swing = np.array([np.linalg.norm(x) for x in across])
+        least = r.min()
+        radial = along[0] * np.sqrt((1 / r**2).sum()) / line.length
+        orbit = Orbit(r / least, radial, swing / line.length)
+        z, phi = orbit.path(np.array([line.length / least]))
+        there = [np.cos(a) * e + np.sin(a) * x / (n or 1.0)
+                 for a, e, x, n in zip(phi[0], u, across, swing)]
+        signs = np.sign(dots(there, y))
+        assert signs.prod() == 1
+        for x, sign, goal in zip(there, signs, y):
+            np.testing.assert_allclose(x, sign * goal, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(least * np.sqrt(orbit.tau(z)[0] + orbit.a), end, rtol=1e-11)
+        # No other choice of signs is shorter.
+        rays, angles = np.array([ray_length(r), ray_length(end)]) / least, np.arccos(dots(u, y))
+        for flips in product((0, 1), repeat=depth):
+            turn = np.where(flips, np.pi - angles, angles)
+            if sum(flips) % 2 == 0 and all(a < 1 for a, n in zip(turn, sizes) if n == 1):
+                x = connect(r / least, end / least, turn, rays, kind == "balanced")
+                assert x is None or np.linalg.norm(x) * least >= line.length * (1 - 1e-11)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_lines_without_turns_and_of_a_quarter(balanced):
+    """To the same directions the line is a piece of the ray; to itself it is no line."""
+    r = np.sqrt([1.0, 1.0, 1.0 if balanced else 1.7])
+    for far in (0.2, 1.0, 3.0):
+        end = np.sqrt(r**2 + far - 1)
+        u = [np.array([0.6, 0.8]), np.array([1.0]), np.array([0.0, 1.0, 0.0])]
+        line = shortest(r, u, end, u)
+        gap = ray_length(end) - ray_length(r)
+        assert line.length == pytest.approx(abs(gap), rel=1e-12, abs=0)
+        inverse = r * np.sqrt((1 / r**2).sum())
+        for x, e, part in zip(line.velocity, u, inverse):
+            np.testing.assert_allclose(x, gap / part * e, rtol=0, atol=1e-12)
+        opposite = shortest(r, u, end, [-u[0], u[1], -u[2]])
+        assert opposite.length == pytest.approx(abs(gap), rel=1e-12, abs=0)
+    quarter = [np.array([-0.8, 0.6]), np.array([1.0]), np.array([0.0, 1.0, 0.0])]
+    line = shortest(r, u, r, quarter)
+    x, _, z = line.velocity
+    assert np.vdot(x, quarter[0]) == pytest.approx(np.sqrt(np.vdot(x, x) - (x @ u[0]) ** 2))
+    assert 0 < line.length < np.pi / 2 and z[0] == z[2] == 0
+
+
+@pytest.mark.parametrize("angle", [1e-12, 1e-9, 1e-4, np.pi - 1e-6, np.pi])
+@pytest.mark.parametrize("radii", [(1, 1), (1, 1.3), (1.3, 1), (3, 1), (0.2, 0.9)])
+def test_lines_to_near_and_to_opposite_directions(radii, angle):
+    """The second layer has the size one, so that the first cannot take the other sign."""
+    r, whole = np.array(radii, float), [np.array([0.6, 0.8, 0.0]), np.array([-0.8, 0.6, 0.0])]
+    for end, length in ((r, 2), (np.sqrt(r**2 + 1), 3)):
+        u, across = [whole[0][:length], np.ones(1)], whole[1][:length]
+        y = [np.cos(angle) * u[0] + np.sin(angle) * across, u[1]]
+        line = shortest(r, u, end, y)
+        h, across = line.velocity, line.velocity[0] - (line.velocity[0] @ u[0]) * u[0]
+        assert np.ptp(dots(h, u) * r) <= 1e-13 * np.linalg.norm(across) * r.max() + (
+            1e-15 * line.length)
+        assert np.sqrt(dots(h, h).sum()) == pytest.approx(line.length, rel=1e-12)
+        least, swing = r.min(), np.array([np.linalg.norm(across), 0.0])
+        radial = (dots(h, u) @ (1 / r)) / np.sqrt((1 / r**2).sum())
+        orbit = Orbit(r / least, radial / line.length, swing / line.length)
+        z, phi = orbit.path(np.array([line.length / least]))
+        assert phi[0, 0] == pytest.approx(angle, rel=1e-3 if angle < 1e-10 else 1e-6)
+        np.testing.assert_allclose(least * np.sqrt(orbit.tau(z)[0] + orbit.a), end, rtol=1e-9)
+
+
+def test_the_line_of_a_flat_cone():
+    """Its ends, and the law of cosines."""
+    for start, end, angle in ((1.0, 2.0, 0.3), (2.0, 0.5, 1.6), (1.0, 1.0, 3.0), (0.7, 0.7, 0.0)):
+        radial, turn = cone(start, end, angle)
+        assert (start + radial, turn) == pytest.approx(
+            (end * np.cos(angle), end * np.sin(angle)), abs=1e-15)
+        assert radial**2 + turn**2 == pytest.approx(
+            start**2 + end**2 - 2 * start * end * np.cos(angle), abs=1e-14)
+    # From a point to one nearby, without loss of digits.
+    radial, turn = cone(1.0, 1.0, 1e-9)
+    assert radial == pytest.approx(-5e-19, rel=1e-12) and turn == pytest.approx(1e-9, rel=1e-15)
+
+
+# ------------------------------------------------------------------- norms and the level set
+
+
+def exactly(x):
+    return [Fraction(float(y)) for y in np.ravel(x)]
+
+
+def squares_of(p, row):
+    """Squared norms of the layers of one row of packed filters, exactly."""
+    return [sum(x * x for x in exactly(row[part])) for part in p.parts]
+
+
+def test_norms_and_invariants_of_filters_of_any_size():
+    p = plan(LCN((3, 1, 2), 2))
+    theta = np.random.default_rng(0).standard_normal((5, 6))
+    theta[1] *= np.repeat([1e-200, 1e200, 1.0], p.sizes)
+    theta[2, 3] = 1.0
+    theta[3, :3] = 0.0
+    theta[4, :3], theta[4, 4:] = 0.0, 1.0  # a largest entry of one beside a zero filter
+    before = theta.copy()
+    got = norms(p, theta)
+    with mpmath.workdps(30):
+        for row, sizes in zip(theta, got):
+            for square, size in zip(squares_of(p, row), sizes, strict=True):
+                want = mpmath.sqrt(mpmath.mpf(square.numerator) / square.denominator)
+                assert abs(size - want) <= 1e-15 * want
+    np.testing.assert_array_equal(theta, before)
+
+
+def test_sharp_invariants_are_correctly_rounded():
+    p = plan(LCN((3, 1, 2), 2))
+    theta = np.random.default_rng(1).standard_normal((3, 6))
+    theta[1] *= np.repeat(1e8 / norms(p, theta[1:2])[0], p.sizes)  # nearly equal, and large
+    got = sharp_invariants(p, theta)
+    assert got.shape == (3, 2) and 0 < np.abs(got[1]).max() < 100
+    for row, delta in zip(theta, got):
+        assert delta.tolist() == [float(b - a) for a, b in zip(
+            squares_of(p, row)[:-1], squares_of(p, row)[1:])]
+    assert sharp_invariants(plan(LCN((2,))), theta[:, :2]).shape == (3, 0)
+
+
+@pytest.mark.parametrize("batch", [(), (4,), (2, 3)])
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_the_factors_that_lead_to_given_invariants(depth, batch):
+    """Positive, with product one; each row of a batch for itself, whatever its size."""
+    rng = np.random.default_rng(depth)
+    sizes = np.exp(rng.standard_normal((*batch, depth)))
+    delta = rng.integers(-2, 3, (*batch, depth - 1)) * 1.0
+    for spread, scale in ((0, 1), (0, 1e60), (60, 1), (60, 1e40), (3, 1e-30)):
+        r = sizes * 10.0 ** rng.uniform(-spread, spread, sizes.shape)
+        d = delta * scale
+        factors = scaling_factors(r, d)
+        assert factors.shape == r.shape and (factors > 0).all()
+        new = (factors * r).reshape(-1, depth)
+        for x, f, goal in zip(new, factors.reshape(-1, depth), d.reshape(len(new), depth - 1)):
+            assert abs(mpmath.log(mpmath.fprod(f))) < 1e-14 * depth
+            top = x.max()
+            np.testing.assert_allclose(np.diff((x / top) ** 2), goal / top / top, rtol=0,
+                                       atol=4e-15)
+
+
+def test_back_to_the_invariants_row_by_row():
+    """Filters of which one is zero stay where they are, and so do those beyond all numbers."""
+    net = LCN((3, 1, 2), 2)
+    p, rng = plan(net), np.random.default_rng(2)
+    theta = rng.standard_normal((4, 6))
+    theta[1, :3] = 0.0
+    theta[3] *= np.repeat([1e230, 1e-235, 1e-235], p.sizes)
+    delta = np.array([[1.0, -2.0], [1.0, 1.0], [1e6, 1e-6], [0.0, 0.0]])
+    before = theta.copy()
+    got = to_invariants(p, theta, delta)
+    np.testing.assert_array_equal(theta, before)
+    np.testing.assert_array_equal(got[1], theta[1])
+    for b in (0, 2):
+        want = lcn.rescale(net, p.unpack(theta[b : b + 1], ()), delta[b])
+        np.testing.assert_allclose(got[b], np.concatenate(want), rtol=1e-14)
+    two = LCN((2, 4))
+    want = lcn.rescale(two, [theta[0, :2], theta[0, 2:]], [5.0])
+    got = to_invariants(plan(two), theta[:1], np.array([[5.0]]))
+    np.testing.assert_allclose(got[0], np.concatenate(want), rtol=1e-14)
+    one = plan(LCN((4,)))
+    x = rng.standard_normal((2, 4))
+    np.testing.assert_array_equal(to_invariants(one, x, np.zeros((2, 0))), x)
+
+
+def test_a_velocity_along_the_level_set():
+    """All <w_i, dw_i/dt> become their mean, and nothing else moves; in place."""
+    p, rng = plan(LCN((3, 1, 2), 2)), np.random.default_rng(3)
+    theta, velocity = rng.standard_normal((2, 3, 6))
+    theta[1] *= np.repeat([1e-3, 1.0, 1e4], p.sizes)
+    theta[2, 3] = 0.0
+    before = velocity.copy()
+    with np.errstate(all="ignore"):
+        assert along_the_level(p, theta, velocity) is velocity
+    for w, old, new in zip(theta, before, velocity):
+        push = np.array([w[part] @ old[part] for part in p.parts])
+        for part, x in zip(p.parts, push):
+            w_i, change = w[part], new[part] - old[part]
+            if w_i.any():
+                assert w_i @ new[part] == pytest.approx(push.mean(), abs=1e-12)
+                want = (push.mean() - x) / (w_i @ w_i) * w_i
+                np.testing.assert_allclose(change, want, atol=1e-12)
+            else:
+                assert not change.any()
+
+
+# ----------------------------------------------------------------------------- tangent vectors
+
+
+def test_gaps_and_weights_of_norms():
+    """(r_i^2 - r^2) / r^2 for the least r, and 1 / (r_i^2 S), to rounding; no overflow."""
+    eps = 2.0**-52
+    radii = np.array([[[1.0, 3.0, 1.5], [2.0, 2 + 8e-8, 2.0]],
+                      [[1e-170, 1e-175, 1e-172], [1e140, 1e-140, 1e130]]])
+    got, p = gaps(radii), weights(radii)
+    inverse = Frame((2, 2), radii, None, None, None, None).inverse_s
+    for i in np.ndindex(2, 2):
+        r = exactly(radii[i])
+        s = sum(1 / x**2 for x in r)
+        for x, gap, weight in zip(r, got[i], p[i]):
+            exact = (x / min(r)) ** 2 - 1
+            assert abs(Fraction(gap) - min(exact, Fraction(1e300))) <= 4 * Fraction(eps) * exact
+            assert weight == pytest.approx(float(1 / (x**2 * s)), rel=8 * eps, abs=0)
+        if min(r) > 1e-150:
+            assert inverse[i] == pytest.approx(float(1 / s), rel=8 * eps, abs=0)
+    # What rounding of norms leaves does not count, the next number does.
+    assert gaps(np.array([1.0, 1 + 8 * eps])).tolist() == [0.0, 0.0]
+    assert gaps(np.array([1.0, 1 + 10 * eps]))[1] == pytest.approx(20 * eps, rel=1e-12)
+
+
+@pytest.mark.parametrize("net", [LCN((3, 1, 2), 2), LCN((2, 3)), LCN([(2, 2), (1, 3)], (1, 2)),
+                                 LCN((4,), 3), LCN((1, 1))], ids=str)
+def test_the_parts_of_tangent_vectors_of_any_size(net):
+    """a = dmu of sum_i r_i (p_i eta u_i + g_i): leading axes, a batch, and sizes far apart."""
+    rng = np.random.default_rng(5)
+    w = lcn.random_filters(net, rng, (3,))
+    w[0][1] = 0.0
+    w[0][1].flat[0] = 2.0  # zero entries
+    push = [np.array([1.0, 1e-9, 1e-9])[:, None, None] * rng.standard_normal((3, 2, 1))]
+    along = [x[:, None].reshape(3, 1, -1) * push[0] / net.depth for x in w]
+    across = [rng.standard_normal((3, 2, x[0].size)) * np.array([1e-9, 1.0, 1.0])[:, None, None]
+              for x in w]
+    size = np.array([1.0, 1e-100, 1e100])[:, None, None]
+    h = [((x + y) * size).reshape(3, 2, *k).swapaxes(0, 1)
+         for x, y, k in zip(along, across, net.filter_shapes)]
+    a = lcn.jvp(net, [np.stack([x, x]) for x in w], h)  # (2, 3, *k)
+    a[1, 2] = 0.0
+    before = a.copy()
+    fr, (eta, g) = split_vectors(net, w, 1e-8, a=a)
+    np.testing.assert_array_equal(a, before)
+    lift = lcn.horizontal_lift(net, w, a)
+    back = lcn.jvp(net, [np.stack([x, x]) for x in w], lift)
+    for i in np.ndindex(2, 3):
+        top = np.abs(a[i]).max()
+        np.testing.assert_allclose(back[i], a[i], rtol=0, atol=1e-13 * top)
+        total = np.linalg.norm([np.linalg.norm(x[i]) for x in lift])
+        inner = [np.vdot(x[i[1]], y[i]) for x, y in zip(w, lift)]
+        assert np.ptp(inner) <= 1e-13 * total * fr.radii.max()
+        for unit, x in zip(fr.units, g):
+            assert abs(unit[i[1]] @ x[i]) <= 1e-15 * np.linalg.norm(x[i])
+        single = split_vectors(net, [x[i[1]] for x in w], 1e-8, a=a[i])[1]
+        assert eta[i] == pytest.approx(single[0], rel=1e-9, abs=1e-12 * top)
+    gram = np.einsum("bki,bkj->bij", fr.left, fr.left)
+    np.testing.assert_allclose(gram, [np.eye(net.dimension)] * 3, atol=1e-14)
+
+
+def test_a_tangent_space_of_a_large_batch_and_of_a_long_filter():
+    """What counts as singular does not depend on the batch; the memory is that of the basis."""
+    net, near = LCN((2, 2)), [np.array([1.0, 1.0]), np.array([1.0, 1.0 + 2e-12])]
+    assert lcn.tangent_basis(net, near).shape == (3, 3)
+    many = [np.broadcast_to(w, (1, 5000, 2)) for w in near]
+    assert lcn.tangent_basis(net, many).shape == (1, 5000, 3, 3)
+    net = LCN((2,) * 11, 2)
+    w = lcn.random_filters(net, 0)
+    tracemalloc.start()
+    basis = lcn.tangent_basis(net, w)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert basis.shape == (12, 2048) and peak < 20 * 8 * 22 * 2048
+
+
 def run(field, y0, t, rtol, atol):
     return collocate(field, y0, t, rtol, lambda y: atol, lambda time: None, None)
 
@@ -186,6 +727,116 @@ def test_quadrature_reaches_rounding():
     pieces = integrate(lambda z: 1 / np.cosh(z)[..., None], edges[:-1], edges[1:])[:, 0]
     exact = 2 * (np.arctan(np.exp(edges[1:])) - np.arctan(np.exp(-4.0)))
     assert np.abs(np.cumsum(pieces) - exact).max() < 1e-15 * len(edges)
+
+
+# Radii, radial speed and speeds on the spheres, before these are scaled to the speed one.
+ORBITS = {
+    "one layer": ([1.0], -0.6, [0.8]),
+    "balanced": ([1.0, 1, 1], -0.6, [0, 0.5, 0.6]),
+    "unbalanced": ([1.0, 1.5, 4], 0.3, [0.5, 0.4, 0.7]),
+    "two least radii": ([1.4, 0.7, 0.7], -0.8, [0.5, 0.3, 0.2]),
+    "the least does not turn, inwards": ([1.0, 2], -0.8, [0, 0.6]),
+    "the least does not turn, outwards": ([1.0, 2], 0.8, [0, 0.6]),
+    "a larger one turns it back": ([1.0, 1.001, 3], -0.5, [0, 0.1, 1]),
+    "a larger one turns it back soon": ([1.0, 1.2, 3], -0.5, [0, 0.8, 0.3]),
+    "radial, inwards": ([1.0, 2], -1, [0, 0]),
+    "radial, radii close": ([1.0, 1 + 1e-5], -1, [0, 0]),
+    "radial, outwards": ([1.0, 1], 1, [0, 0]),
+    "at the turning point": ([1.0, 2], 0, [0.6, 0.8]),
+    "almost radial": ([1.0, 1, 2], -1, [1e-5, 0, 0.3]),
+    "hardly turning": ([1.0, 1.2], -1, [0, 1e-9]),
+    "far apart": ([1e10, 1.0, 1e6], -0.7, [0.1, 0.5, 0.2]),
+    "close": ([1.0, 1 + 1e-9, 1 + 1e-5], -0.7, [0, 0.5, 0.2]),
+}
+
+
+def an_orbit(name):
+    """The orbit, its radii, radial speed and speeds on the spheres."""
+    radii, radial, swing = ORBITS[name]
+    speed = np.hypot(radial, np.linalg.norm(swing))
+    start = np.array(radii), radial / speed, np.array(swing) / speed
+    return Orbit(*start), *start
+
+
+def velocities(orbit, z):
+    """Radial speed and angular speeds phi_i' at z, (n,) and (n, H), from tau(z) and the rates."""
+    ds, *dphi = orbit.sign * orbit.rates(z).T
+    h = 1e-3
+    weights = np.array([1, -8, 8, -1]) / (12 * h)
+    slope = weights @ orbit.tau(z + h * np.array([-2, -1, 1, 2])[:, None]) / ds  # d tau / ds
+    inverse = (1 / (orbit.tau(z)[:, None] + orbit.a)).sum(axis=1)
+    return slope / 2 * np.sqrt(inverse), np.array(dphi).T / ds[:, None]
+
+
+@pytest.mark.parametrize("name", ORBITS)
+def test_an_orbit_keeps_its_speed_and_momenta(name):
+    """With these and the start, what `path` and `integrals` return is the geodesic."""
+    orbit, radii, radial, swing = an_orbit(name)
+    reach = min(abs(orbit.exit), 5.0)
+    side = -1.0 if orbit.exit < 0 else 1.0
+    s = side * reach * np.array([0.3, -0.7, 0.999, 0.0, -2.0, 0.9, 0.3, -30.0])
+    z, phi = orbit.path(s)
+    assert z[3] == pytest.approx(orbit.z0, abs=1e-15) and not phi[3].any()
+    squares = orbit.tau(z)[:, None] + orbit.a
+    np.testing.assert_allclose(np.sqrt(squares[3]), radii, rtol=1e-15)
+    speed, turn = velocities(orbit, z)
+    np.testing.assert_allclose(turn, radii * swing / squares, rtol=1e-14, atol=0)
+    np.testing.assert_allclose(speed**2 + (turn**2 * squares).sum(axis=1), 1, rtol=1e-8)
+    assert abs(speed[3] - radial) < 1e-9
+    lengths = orbit.integrals(z)
+    np.testing.assert_allclose(lengths, np.column_stack([s, phi]), rtol=1e-13, atol=1e-14)
+    if np.isfinite(orbit.exit):
+        assert abs(orbit.path(np.array([orbit.exit]))[0][0]) < 1e-14
+    assert np.isfinite(orbit.exit) == (not orbit.turns)
+    if not swing.any():
+        assert abs(orbit.exit) == pytest.approx(ray_length(radii), rel=1e-14)
+    # By another quadrature; the longest way is some panels long.
+    x, weight = np.polynomial.legendre.leggauss(24)
+    x = (np.arange(60)[:, None] + (x + 1) / 2).ravel() / 60
+    way = z[:, None] - orbit.z0
+    want = orbit.sign * np.einsum("nqj,q->nj", orbit.rates(orbit.z0 + way * x),
+                                  np.tile(weight / 120, 60)) * way
+    np.testing.assert_allclose(lengths, want, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", [name for name in ORBITS if "far" not in name])
+def test_transport_is_orthogonal_and_keeps_the_velocity(name):
+    """Its rates are those of the docstring, in both directions and any order of the places."""
+    orbit, radii, radial, swing = an_orbit(name)
+    side = -1.0 if orbit.exit < 0 else 1.0
+    s = side * min(abs(orbit.exit), 5.0) * np.array([0.6, -0.8, 0.0, 0.6])
+    h = 1e-4
+    z, _ = orbit.path(np.concatenate([s, s + h, s - h]))
+    turned = orbit.transport(z)
+    here, after, before = turned[:4], turned[4:8], turned[8:]
+    one = np.eye(1 + len(radii))
+    np.testing.assert_allclose(here @ here.transpose(0, 2, 1), [one] * 4, atol=1e-12)
+    np.testing.assert_allclose(here[2], one, atol=1e-13)
+    speed, turn = velocities(orbit, z[:4])
+    r = np.sqrt(orbit.tau(z[:4])[:, None] + orbit.a)
+    carried = here @ np.concatenate([[radial], swing])
+    np.testing.assert_allclose(carried, np.column_stack([speed, turn * r]), atol=1e-9)
+    rate = (after - before) / (2 * h)
+    omega = turn / (r * np.sqrt((1 / r**2).sum(axis=1, keepdims=True)))
+    np.testing.assert_allclose(orbit.radial(z[:4]) * turn, omega, rtol=1e-13)
+    np.testing.assert_allclose(rate[:, 0], np.einsum("ni,nij->nj", omega, here[:, 1:]), atol=1e-6)
+    np.testing.assert_allclose(rate[:, 1:], -omega[..., None] * here[:, :1], atol=1e-6)
+
+
+@pytest.mark.parametrize("kappa", [0.0, 1e-20, 1e-3, 0.25, 0.4, 1.0, 1e3, 1e20])
+@pytest.mark.parametrize("squares", [[1.0], [4.0, 1.0, 1.0], [1.0, 1 + 1e-12], [1e-3, 1e9]])
+def test_both_distances_of_a_turning_point_to_full_precision(squares, kappa):
+    omega = [0.3, 1e-9, 2.0][: len(squares)]
+    fall, gap = _turning_point(np.array(squares), kappa, np.array(omega))
+    with mpmath.workdps(60):
+        least = mpmath.mpf(min(squares))
+        low, high = mpmath.mpf(0), least
+        for _ in range(190):  # the excess grows with the fall
+            middle = (low + high) / 2
+            excess = sum(mpmath.mpf(w) * middle / (mpmath.mpf(x) - middle)
+                         for w, x in zip(omega, squares)) - mpmath.mpf(kappa)
+            low, high = (low, middle) if excess > 0 else (middle, high)
+        assert abs(fall - low) <= 4e-15 * low and abs(gap - (least - low)) <= 4e-15 * (least - low)
 
 
 @pytest.mark.parametrize("excess", range(4))
