@@ -198,19 +198,20 @@ def recover(f, invariants=0.0, n=4096, rtol=1e-7):
     invariants : float
         The common value of a_j^2 - |b_j|^2.
     n : int
-        Number of points on the circle, even; each arc between neighbours may hold one kink.
+        Number of points on the circle, even; two kinks must lie three or more of them apart.
     rtol : float
         Relative size below which a change of slope counts as rounding.
 
     Returns
     -------
     a, b : ndarrays, shapes (m,) and (m, 2)
-        Ordered by the angle of the line on which the neuron has its kink, in [0, pi).
+        Ordered by the angle of the line on which the neuron has its kink, in [0, pi); no neurons
+        for the function zero.
 
     Raises
     ------
     AmbiguousFactorizationError
-        When several choices of sides give this function.
+        When several choices of sides give this function, or none does.
     InputError
         When two kinks are too close, or more than 16.
 
@@ -223,6 +224,9 @@ def recover(f, invariants=0.0, n=4096, rtol=1e-7):
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 8 or n % 2:
         raise InputError(f"n: expected an even int >= 8, got {n!r}")
+    delta = as_real(invariants, "invariants")
+    if delta.ndim:
+        raise InputError(f"invariants: expected a number, got shape {delta.shape}")
     step = 2 * np.pi / n
     angle = step * (np.arange(n) + 0.5 / np.e)  # off the kinks at round angles
     x = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -233,28 +237,28 @@ def recover(f, invariants=0.0, n=4096, rtol=1e-7):
     e = np.roll(y, -1) + np.roll(y, 1) - 2 * np.cos(step) * y
     big = np.abs(e) > rtol * np.abs(y).max() * step
     where = [k for k in range(n // 2) if big[k] and big[k + 1]]
-    if any(k + 1 in where for k in where) or len(where) > MOST_SIGNS:
-        raise InputError(f"n: expected at most one kink between neighbours and {MOST_SIGNS} in "
-                         "all, got more; pass a larger n")
+    if any((k + 1) % (n // 2) in where for k in where) or len(where) > MOST_SIGNS:
+        raise InputError(f"n: expected kinks three points apart and at most {MOST_SIGNS}, got "
+                         "closer ones or more; pass a larger n")
     k = np.array(where, int)
     u = np.arctan2(e[k + 1] * np.sin(step), e[k] + e[k + 1] * np.cos(step))
     u = np.where((0 <= u) & (u <= step), u, u - np.pi * np.sign(u))
     c = (e[k] + e[k + 1]) / (np.sin(u) + np.sin(step - u))
-    turn = angle[k] + u + np.pi / 2
+    order = np.argsort((angle[k] + u + 1e-9) % np.pi)  # a line at angle 0 despite rounding
+    c, turn = c[order], (angle[k] + u)[order] + np.pi / 2
     normal = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     # f(x) - f(-x) = <sum of side_j c_j n_j, x>: it tells the sides.
     odd = x.T @ (y - np.roll(y, n // 2)) * (2 / n)
-    sides = np.array(list(product((1, -1), repeat=len(c)))).reshape(-1, len(c))
+    sides = np.array(list(product((1, -1), repeat=len(c))))
     gap = np.linalg.norm(sides @ (c[:, None] * normal) - odd, axis=-1)
-    order = np.argsort(gap)
     good = gap <= 1e3 * rtol * np.abs(c).sum()
     if good.sum() != 1:
         what = "several choices of sides give" if good.any() else "no choice of sides gives"
         raise AmbiguousFactorizationError(
             f"f: {what} this function; expected a network whose a_j b_j have no signed sum of zero "
             "and whose b_j lie on different lines")
-    b = sides[order[0]][:, None] * normal
-    r = _radii(c, np.full_like(c, float(invariants)))
+    b = sides[gap.argmin()][:, None] * normal
+    r = _radii(c, np.full_like(c, delta))
     return c / r, b * r[:, None]
 
 

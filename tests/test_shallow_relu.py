@@ -92,6 +92,24 @@ def test_neurons_come_in_the_order_of_their_lines(m, n):
     np.testing.assert_allclose(got[1], b[order], atol=1e-6)
 
 
+@pytest.mark.parametrize("angle", [0.0, 1e-12, 1e-4])
+def test_a_line_at_angle_zero_comes_first(angle):
+    b = np.array([[-np.sin(angle), np.cos(angle)], [1.0, 1.0], [1.0, -0.5]])
+    a, b = relu.rescale(([1.0, 2.0, -1.0], b), 0.0)
+    got = relu.recover(lambda x: relu.function((a, b), x))
+    order = [0, 2, 1]
+    np.testing.assert_allclose(got[0], a[order], atol=1e-6)
+    np.testing.assert_allclose(got[1], b[order], atol=1e-6)
+
+
+def test_a_function_without_kinks_has_no_neurons():
+    """Zero is the sum of none; a linear function, which has no kink either, is no network."""
+    a, b = relu.recover(lambda x: np.zeros(len(x)))
+    assert a.shape == (0,) and b.shape == (0, 2)
+    with pytest.raises(lcn.AmbiguousFactorizationError, match="no choice of sides"):
+        relu.recover(lambda x: x[:, 0])
+
+
 def test_a_small_neuron_beside_a_large_one_is_found():
     b = np.array([[0.3, 1.0], [1.0, 0.2]])
     a, b = relu.rescale(([1.0, -1e-4], b), 0.0)
@@ -102,6 +120,7 @@ def test_a_small_neuron_beside_a_large_one_is_found():
 
 @pytest.mark.parametrize(("angles", "n"), [
     ([0.5, 0.5 + 2 * np.pi / 64], 64),  # in neighbouring arcs
+    ([np.pi / 2 - np.pi / 64, np.pi / 2 + 1.4 * np.pi / 64], 64),  # lines at both ends of [0, pi)
     (np.pi * (np.arange(17) + 0.5) / 17, 4096)])
 def test_kinks_too_close_or_too_many_are_refused(angles, n):
     b = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
@@ -170,6 +189,8 @@ def test_a_flow_that_slides_along_a_kink_is_refused():
     (lambda: relu.recover(lambda x: x[:, 0], n=True), "n: expected an even"),
     (lambda: relu.recover(lambda x: x[:, 0], n=64.0), "n: expected an even"),
     (lambda: relu.recover(lambda x: np.ones(3)), "f: expected values"),
+    (lambda: relu.recover(lambda x: x[:, 0], np.nan), "invariants: expected finite"),
+    (lambda: relu.recover(lambda x: x[:, 0], [1.0, 2.0]), "invariants: expected a number"),
     (lambda: relu.gradient_flow(([1.0], [[1.0]]), [[1.0]], [1.0, 2.0], [0, 1]), "y: expected"),
     (lambda: relu.gradient_flow(([[1.0]], [[[1.0]]]), [[1.0]], [1.0], [0, 1]), "batch axes"),
     (lambda: relu.gradient_flow(([1.0], [[1.0]]), [[1.0]], [1.0], [1, 0]), "increasing"),

@@ -37,4 +37,5 @@ def solve(velocity, start, t, *, rtol, atol, method, **options):
         last = done.t[-1] if len(done.t) else t[0]
         raise FlowError(f"the flow could not be continued after t = {last:g}: {done.message}; "
                         "try a shorter time", last)
+    done.y[:, 0] = pack(start)  # interpolated, it may be off by rounding
     return unpack(done.y.T), done.nfev
