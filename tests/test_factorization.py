@@ -209,6 +209,7 @@ def test_complete_in_three_variables():
         ((3, 3, 3), (2, 1, 1)), ((2, 2, 2, 2, 2), (2, 1, 3, 1, 1)), ([(3, 3), (3, 3)], 2),
         ([(2, 2)] * 3, 1), ([(3, 1), (3, 3), (3, 1)], 1), ([(3, 1), (3, 1)], [(1, 2), 1]),
         ([(2, 2, 2), (3, 2, 1)], 2), ([(5, 1, 1), (1, 4, 1), (2, 2, 2)], 1),
+        ((400, 3), 400),
     ],
 )  # fmt: skip
 def test_random_filters_are_found(shapes, strides):
@@ -386,9 +387,10 @@ def test_bad_input():
     assert len(lcn.factorizations(many, v)) == 1680
     with pytest.raises(lcn.InputError, match="limit = 1000 real factorisations, got 1680"):
         lcn.factorizations(many, v, limit=1000)
-    huge = LCN([(90, 90), (90, 90)])
-    with pytest.raises(lcn.InputError, match="entries"):
-        lcn.factorizations(huge, np.random.default_rng(0).standard_normal((179, 179)))
+    for huge in (LCN([(90, 90), (90, 90)]), LCN([(56, 56), (56, 56)], 2), LCN((2000, 2000))):
+        with pytest.raises(lcn.InputError, match="entries"):
+            v = np.random.default_rng(0).standard_normal(huge.end_to_end_shape)
+            lcn.factorizations(huge, v)
 
 
 # ------------------------------------------------------------------------------ the parts
@@ -396,16 +398,18 @@ def test_bad_input():
 
 def test_polyphase():
     v = np.arange(35.0).reshape(5, 7)
-    parts = lcn.polyphase(v, (2, 3))
-    assert len(parts) == 6
-    for c, part in zip(np.ndindex(2, 3), parts):
-        assert np.array_equal(part, v[c[0] :: 2, c[1] :: 3])
+    for strides in ((2, 3), (1, 2), (1, 1), (6, 1)):  # the last: more residues than rows
+        parts = lcn.polyphase(v, strides)
+        assert len(parts) == strides[0] * strides[1]
+        for c, part in zip(np.ndindex(strides), parts):
+            assert np.array_equal(part, v[c[0] :: strides[0], c[1] :: strides[1]])
+            assert part.flags.writeable and not np.shares_memory(part, v)
     # v(x) = p(x) r(x^s) has components p_c r, exactly in integers.
     p, r = np.array([1.0, 2, 3, 4, 5]), np.array([2.0, -1, 3])
     v = exact_product(LCN((5, 3), 3), [p, r])
     for c, part in enumerate(lcn.polyphase(v, 3)):
         assert np.array_equal(part, np.convolve(p[c::3], r))
-    for strides in (0, (1, 2), (1.5,)):
+    for strides in (0, -1, (1, 2), (1.5,)):
         with pytest.raises(lcn.InputError, match="strides"):
             lcn.polyphase(np.ones(4), strides)
     with pytest.raises(lcn.InputError, match=r"v: .*axis"):
@@ -482,6 +486,20 @@ def test_the_units_of_two_variables_do_not_matter(units):
             assert np.linalg.norm(u - noisy) < 1e-9 * np.linalg.norm(noisy)
 
 
+@pytest.mark.parametrize("units", [(1e3, 1), (1, 1e-3), (1, 1e9), (30, 1e-2), (1e-3, 1e-3)])
+def test_the_units_of_strided_layers_do_not_matter(units):
+    """Layer i sees the units of x to the power of its cumulative stride."""
+    net = LCN([(3, 2), (2, 2), (2, 3)], [(2, 1), (1, 3), 1])
+    powers = [np.prod([u ** (s * n) for u, s, n in zip(units, stride, np.indices(k))], axis=0)
+              for k, stride in zip(net.filter_shapes, net.cumulative_strides)]
+    w = lcn.random_filters(net, 1)
+    v = exact_product(net, [x * power for x, power in zip(w, powers)])
+    (found,) = lcn.factorizations(net, v)
+    assert same_lists([found], [found], 1e-14)  # of norm one, the first of weight positive
+    plain = [x / power for x, power in zip(found, powers)]
+    assert same_lists([canonical(plain)], [w], 1e-9)
+
+
 @pytest.mark.parametrize("limit", [1, 3, 4])
 def test_the_limit_holds_for_all_parts_together(limit):
     """Two layers of stride one on either side of a stride: two times two factorisations."""
@@ -504,7 +522,7 @@ def test_too_many_are_refused_before_the_work():
 @pytest.mark.parametrize(
     "shapes, strides",
     [((3, 2), 2), ((3, 3, 2), 2), ((3, 3), 1), ([(2, 2), (2, 2)], 1),
-     ([(3, 3), (2, 2), (2, 2)], 2)],
+     ([(3, 3), (2, 2), (2, 2)], 2), ([(4, 4), (3, 3)], 1)],
 )
 def test_single_precision(shapes, strides):
     """A v that was rounded to float32 has the factorisations that it had."""
