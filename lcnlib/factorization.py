@@ -121,10 +121,9 @@ def polyphase(v, strides):
     v = as_real(v, "v")
     if v.ndim == 0:
         raise InputError("v: expected an array with an axis for each variable, got a number")
-    if isinstance(strides, (int, np.integer)):
-        strides = (strides,) * v.ndim
-    strides = tuple(strides)
-    if len(strides) != v.ndim or any(int(s) != s or s < 1 for s in strides):
+    strides = tuple(strides) if np.ndim(strides) else (strides,) * v.ndim
+    if len(strides) != v.ndim or not all(
+            isinstance(s, (int, np.integer)) and s >= 1 for s in strides):
         raise InputError(f"strides: expected an int >= 1 or {v.ndim} of them, one for each axis of "
                          f"v, got {strides}")
     return [p.copy() for p in components(v, strides)]

@@ -179,7 +179,7 @@ class _Curve:
         turn = np.array([np.linalg.norm(x) for x in g])
         turn[turn <= NO_TURN * max(abs(eta), turn.max())] = 0.0
         swing = fr.radii * turn / safe
-        radial = eta * np.sqrt(fr.inverse_s) / safe
+        radial = eta * fr.length / safe
         self.orbit = Orbit(fr.radii / self.length, radial, swing)
         self.units = fr.units
         self.normals = [x / (n if (n := np.linalg.norm(x)) > 0 else 1.0) for x in g]

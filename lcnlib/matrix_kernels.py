@@ -167,7 +167,7 @@ def siblings(weights, turns):
     turns = as_real(turns, "turns")
     if turns.ndim < 2 or turns.shape[-2:] != (h, h):
         raise InputError(f"turns: expected shape (*batch, {h}, {h}), got {turns.shape}")
-    if np.abs(turns @ turns.mT - np.eye(h)).max() > 1e-8:
+    if np.abs(turns @ turns.mT - np.eye(h)).max(initial=0) > 1e-8:
         raise InputError("turns: expected orthogonal matrices, got others")
     for j, w in enumerate(ws):
         if np.linalg.matrix_rank(w) < h:

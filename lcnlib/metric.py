@@ -8,6 +8,7 @@ from ._core.solver import checked
 from ._core.tangent import RTOL_TANGENT, frame, lifted, split_vectors
 
 
+@quiet
 def inner(net, filters, a, b, rtol=RTOL_TANGENT):
     """The inner product g_delta(a, b) = a^T K^+ b of two tangent vectors at v.
 
@@ -38,6 +39,8 @@ def inner(net, filters, a, b, rtol=RTOL_TANGENT):
         When a or b is not in the image of dmu.
     SingularPointError, ZeroFilterError
         When dmu drops rank at the filters, so that there is no metric.
+    InputError
+        When the inner product leaves double precision.
 
     Examples
     --------
@@ -48,9 +51,12 @@ def inner(net, filters, a, b, rtol=RTOL_TANGENT):
     (0.2, 0.25)
     """
     fr, (eta_a, g_a), (eta_b, g_b) = split_vectors(net, filters, rtol, a=a, b=b)
-    out = eta_a * eta_b * fr.inverse_s
+    # The squares of the radii may overflow where the product does not.
+    out = (eta_a * fr.length) * (eta_b * fr.length)
     for i, (x, y) in enumerate(zip(g_a, g_b)):
-        out = out + fr.radii[..., i] ** 2 * (x * y).sum(axis=-1)
+        r = fr.radii[..., i, None]
+        out = out + ((r * x) * (r * y)).sum(axis=-1)
+    out = finite_result(out, "the inner product")
     return out if np.ndim(out) else float(out)
 
 

@@ -409,7 +409,7 @@ def test_polyphase():
     v = exact_product(LCN((5, 3), 3), [p, r])
     for c, part in enumerate(lcn.polyphase(v, 3)):
         assert np.array_equal(part, np.convolve(p[c::3], r))
-    for strides in (0, -1, (1, 2), (1.5,)):
+    for strides in (0, -1, (1, 2), (1.5,), 2.0, (2.0,), None, (None,), "2"):
         with pytest.raises(lcn.InputError, match="strides"):
             lcn.polyphase(np.ones(4), strides)
     with pytest.raises(lcn.InputError, match=r"v: .*axis"):

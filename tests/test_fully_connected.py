@@ -104,6 +104,7 @@ def test_siblings_share_function_and_invariants(sizes, scale):
     turns = np.stack([orthogonal(h, s) for s in range(6)])
     other = fc.siblings(w, turns)
     assert other[0].shape == (6, h, sizes[0])
+    assert fc.siblings(w, turns[:0])[1].shape == (0, sizes[2], h)
     w0, d0 = fc.end_to_end(w), fc.invariants(w)[0]
     size = max(np.abs(x).max() for x in w) ** 2
     np.testing.assert_allclose(fc.end_to_end(other), np.broadcast_to(w0, (6, *w0.shape)),

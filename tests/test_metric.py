@@ -279,3 +279,20 @@ def test_a_zero_vector_is_tangent():
     net = LCN((3, 2), 2)
     w = point(net, "balanced", seed=26)
     assert inner(net, w, np.zeros(5), lcnlib.end_to_end(net, w)) == 0
+
+
+@pytest.mark.parametrize("size", [1e-160, 1e160])
+def test_squares_of_norms_may_leave_double_precision(size):
+    """Where the inner product and the distance do not.
+
+    K = |w_1|^2 + |w_2|^2 is 1e320; zero is as far away as the smaller filter, whose norm goes
+    down alone.
+    """
+    net, w = LCN((1, 1)), [[2 * size], [1 / size]]
+    assert inner(net, w, [1e160], [1e160]) == pytest.approx(1 / (4 if size > 1 else 1), rel=1e-12)
+    assert distance_to_zero(net, w) == pytest.approx(min(2 * size, 1 / size), rel=1e-12)
+
+
+def test_an_inner_product_that_overflows_is_refused():
+    with pytest.raises(errors.InputError, match="inner product overflows"):
+        inner(LCN((1,)), [[1.0]], [1e200], [1e200])

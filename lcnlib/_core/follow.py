@@ -261,6 +261,7 @@ class Edge:
 
         drops = left(margin[near], branch.margin(ahead)[near])
         meets = left(self._edges(theta)[near], self._edges(ahead)[near])
-        if meets < 10 * drops:
+        # Where the margin does not fall, the time in which it could is what an edge must meet.
+        if meets < 10 * (drops if drops < np.inf else 1e3 * h):
             return meets, True
         return drops if drops < np.inf else 0.0, False

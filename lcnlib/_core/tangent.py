@@ -41,9 +41,14 @@ class Frame(NamedTuple):
         return weights(self.radii)
 
     @property
+    def length(self):
+        """1 / sqrt(S), shape (*batch,): that of a vector with d log(r_1 ... r_H) = 1 alone."""
+        return self.radii.min(axis=-1) * np.sqrt(weights(self.radii).max(axis=-1))
+
+    @property
     def inverse_s(self):
         """1 / S, shape (*batch,)."""
-        return self.radii.min(axis=-1) ** 2 * weights(self.radii).max(axis=-1)
+        return self.length**2
 
 
 def polar(net, ws):
@@ -66,7 +71,8 @@ def gaps(radii):
     The length to the zero filter is like the square root of the gaps, so that rounding in them
     must not count: norms that agree to 8 units of rounding are equal.
     """
-    ratio = np.minimum(radii / radii.min(axis=-1, keepdims=True), 1e150)  # its square is finite
+    with np.errstate(over="ignore"):
+        ratio = np.minimum(radii / radii.min(axis=-1, keepdims=True), 1e150)  # its square is finite
     return np.where(ratio - 1 <= 8 * EPS, 0.0, (ratio - 1) * (ratio + 1))
 
 
