@@ -9,10 +9,12 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from itertools import product
+from math import comb
 
 import mpmath
 import numpy as np
 import pytest
+from numpy.polynomial import legendre
 from scipy.signal import convolve
 
 import lcnlib as lcn
@@ -27,12 +29,13 @@ from lcnlib._algebra.roots import _refined, real_factors
 from lcnlib._algebra.several_variables import factor_candidates
 from lcnlib._algebra.splitting import distributions
 from lcnlib._algebra.tolerances import MERGE
-from lcnlib._core.collocation import collocate
+from lcnlib._core import collocation
+from lcnlib._core.collocation import GROUP, NEWTON_LIMIT, STAGES, collocate
 from lcnlib._core.connect import cone, connect, shortest
 from lcnlib._core.fields import QuadraticFlow
 from lcnlib._core.follow import Branch, Edge, _least_squares, hermite
 from lcnlib._core.orbit import PANEL, Orbit, _turning_point, integrate, ray_length
-from lcnlib._core.plan import plan
+from lcnlib._core.plan import DensePlan, FFTPlan, plan
 from lcnlib._core.resultants import common_root_pairs, resultants, root_groups
 from lcnlib._core.scaling import (
     along_the_level,
@@ -44,7 +47,8 @@ from lcnlib._core.scaling import (
 from lcnlib._core.tangent import Frame, gaps, split_vectors, weights
 from lcnlib.projection import _starts
 
-from .cases import NAMED
+from . import exact
+from .cases import NAMED, random_nets
 from .test_flow import problem
 
 NETS = {**NAMED, "large": LCN((20, 20), 9), "large 2-D": LCN([(7, 7), (7, 6)]),
@@ -132,6 +136,49 @@ def test_velocity_and_hessian(name):
             assert max(errors) <= 1e-13 * size
 
 
+@pytest.mark.parametrize("net", [
+    *random_nets(5, 2, depths=range(1, 5), limit=400), LCN((1,)), LCN((5, 1, 1), 3),
+    LCN((1, 4), 3), LCN([(1, 1), (1, 1)], 2), LCN([(7, 2), (1, 3), (2, 1)], [(3, 1), (1, 2), 1]),
+], ids=str)
+def test_matrices_and_transforms_are_one_algebra(net):
+    """Whatever serves, for a batch, against plain sums over the exponents of both factors."""
+    rng = np.random.default_rng(0)
+    ws, us = lcn.random_filters(net, rng, (2,)), lcn.random_filters(net, rng, (2,))
+    g = rng.standard_normal((2, *net.end_to_end_shape))
+    dense, fft = DensePlan(net), FFTPlan(net)
+    theta, direction, flat = dense.pack(ws), dense.pack(us), g.reshape(2, -1)
+    want = []
+    for b in range(2):
+        cofactors = [exact.cofactor(net, [w[b] for w in ws], i) for i in range(net.depth)]
+        moved = [exact.multiply(c, exact.polynomial(u[b], s)) for c, u, s in zip(
+            cofactors, us, net.cumulative_strides)]
+        jvp = np.zeros(net.end_to_end_shape)
+        for terms in moved:
+            for j, x in terms.items():
+                jvp[j] += float(x)
+        vjp = [[sum(float(x) * g[(b, *(m * t + n for m, t, n in zip(i, s, j)))]
+                    for j, x in c.items()) for i in np.ndindex(k)]
+               for c, k, s in zip(cofactors, net.filter_shapes, net.cumulative_strides)]
+        want.append((jvp.ravel(), np.concatenate(vjp)))
+    jvp, vjp = (np.stack(x) for x in zip(*want))
+    for plan in (dense, fft):
+        assert np.array_equal(plan.pack(plan.unpack(theta, (2,))), theta)
+        np.testing.assert_allclose(plan.coefficients(plan.analyse(flat)), flat, atol=1e-13)
+        np.testing.assert_allclose(plan.jvp(theta, direction), jvp, atol=1e-12)
+        np.testing.assert_allclose(plan.vjp(theta, flat), vjp, atol=1e-12)
+        np.testing.assert_allclose(plan.product(theta) * net.depth, plan.jvp(theta, theta),
+                                   atol=1e-12)
+        back, there = plan.there_and_back(theta, flat)
+        np.testing.assert_allclose(back, vjp, atol=1e-12)
+        np.testing.assert_allclose(there, plan.jvp(theta, vjp), atol=1e-11)
+        np.testing.assert_allclose(np.einsum("bnp,bp->bn", plan.jacobian(theta), direction), jvp,
+                                   atol=1e-12)
+        flow = QuadraticFlow(net, g[0], None)
+        flow.plan, flow.goal = plan, plan.analyse(flat[:1])
+        np.testing.assert_allclose(flow.hessian(theta), QuadraticFlow(
+            net, g[0], None).hessian(theta), atol=1e-11)
+
+
 class Field:
     """y' = velocity(y), with minus its derivative: nothing to refuse, nothing to hold."""
 
@@ -139,13 +186,15 @@ class Field:
 
     def __init__(self, velocity, matrix):
         self.function, self.matrix = velocity, matrix
+        self.rows = self.most = 0  # states at which the velocity was asked for: all, at a time
 
     def velocity(self, y, flows):
+        self.rows, self.most = self.rows + len(y), max(self.most, y.size)
         return self.function(y)
 
     def modes(self, y, flows):
-        d, q = np.linalg.eigh(self.matrix(y))
-        return d, q, q.transpose(0, 2, 1)
+        d, q = np.linalg.eig(self.matrix(y))
+        return d, q, np.linalg.inv(q)
 
     def refuses(self, flows, h):
         return np.zeros(len(flows), bool)
@@ -699,6 +748,8 @@ def test_a_tangent_space_of_a_large_batch_and_of_a_long_filter():
 
 def run(field, y0, t, rtol, atol):
     return collocate(field, y0, t, rtol, lambda y: atol, lambda time: None, None)
+def run(field, y0, t, rtol, atol, show=lambda time: None):
+    return collocate(field, y0, t, rtol, lambda y: atol, show, None)
 
 
 def test_collocation_against_closed_forms_each_flow_in_its_own_steps():
@@ -722,6 +773,68 @@ def test_collocation_gives_up_where_there_is_no_solution():
     square = Field(lambda y: y * y, lambda y: -2 * y[:, :, None])
     y, _, lost = run(square, np.array([[1.0], [0.1]]), np.array([0.0, 2.0]), 1e-9, 1e-12)
     assert lost.tolist() == [True, False] and abs(y[1, 1, 0] - 0.125) < 1e-9
+
+
+def test_newtons_method_solves_a_linear_equation_at_once():
+    """The second iteration sees that nothing is left; the matrix need not be symmetric."""
+    q = np.array([[1.0, 2, 0], [0, 1, -1], [1, 0, 1]])
+    matrix = q @ np.diag([0.1, 3.0, 40.0]) @ np.linalg.inv(q)
+    linear = Field(lambda y: -y @ matrix.T, lambda y: np.tile(matrix, (len(y), 1, 1)))
+    t, steps = np.array([0.0, 0.3, 2.0]), []
+    y, count, lost = run(linear, np.array([[1.0, -2.0, 3.0]]), t, 1e-6, 1e-9, steps.append)
+    want = np.exp(-t[:, None] * [0.1, 3.0, 40.0]) * np.linalg.solve(q, [1.0, -2, 3]) @ q.T
+    np.testing.assert_allclose(y[:, 0], want, atol=1e-6)
+    assert not lost.any() and count == linear.rows <= 2 * STAGES * len(steps)
+
+
+def test_the_tables_of_collocation():
+    """On polynomials of degree STAGES: their derivative, their values, their Taylor series."""
+    c = collocation.C
+    assert (np.diff(c) > 0).all() and c[0] > 0 and c[-1] == 1
+    # Radau's rule, of highest order for an end of the interval: exact up to degree 2 STAGES - 2.
+    weights = np.linalg.inv(collocation.A_INVERSE)[-1]
+    degrees = np.arange(2 * STAGES - 1)
+    np.testing.assert_allclose(c ** degrees[:, None] @ weights, 1 / (degrees + 1), rtol=1e-11)
+    for degree in range(1, STAGES + 1):
+        z = c**degree
+        slope = degree * c ** (degree - 1)
+        np.testing.assert_allclose(collocation.A_INVERSE @ z, slope, rtol=1e-9, atol=1e-11)
+        series = [comb(degree, j) for j in collocation.POWERS]  # x^n = (1 + (x - 1))^n
+        np.testing.assert_allclose(collocation.TAYLOR @ z, series, rtol=1e-8, atol=1e-7)
+        tail = legendre.Legendre.fit(2 * c - 1, slope, STAGES - 1, domain=[-1, 1]).coef[-2:]
+        np.testing.assert_allclose(collocation.TAIL @ z, tail, atol=1e-10)
+
+
+@pytest.mark.parametrize("derivative", [0.0, -30.0])
+def test_a_wrong_derivative_costs_steps_and_no_digits(derivative):
+    """Where Newton's method does not converge, a step is not taken."""
+    wrong = Field(lambda y: -50 * y * y, lambda y: np.full((len(y), 1, 1), derivative))
+    t = np.array([0.0, 0.2, 1.0])
+    y, count, lost = run(wrong, np.array([[1.0]]), t, 1e-9, 1e-12)
+    np.testing.assert_allclose(y[:, 0, 0], 1 / (1 + 50 * t), rtol=1e-8)
+    assert not lost.any() and count > wrong.rows > (NEWTON_LIMIT + 1) * STAGES
+
+
+def test_a_number_of_the_size_of_both_tolerances():
+    """Where atol is rtol times the state, what moves is measured by their sum."""
+    logistic = Field(lambda y: y * (1 - y), lambda y: (2 * y - 1)[:, :, None])
+    y, _, lost = run(logistic, np.array([[1.0], [0.1]]), np.array([0.0, 1.0]), 1e-9, 1e-9)
+    assert not lost.any() and y[1, 0] == 1
+    assert abs(y[1, 1, 0] - np.e / (9 + np.e)) < 1e-9
+
+
+def test_a_large_batch_goes_in_parts():
+    """As many numbers at a time for many flows as for few; the progress is that of all."""
+    t, told, most = np.array([0.0, 2.0, 5.0]), [], []
+    for n in (4000, 12000):
+        decay = Field(lambda y: -y, lambda y: np.ones((len(y), 1, 1)))
+        told.clear()
+        y, _, _ = run(decay, np.linspace(1, 2, n)[:, None], t, 1e-6, 1e-9, told.append)
+        np.testing.assert_allclose(y[:, :, 0], np.exp(-t)[:, None] * y[0, :, 0], rtol=1e-5)
+        most.append(decay.most)
+    assert max(most) <= STAGES * GROUP
+    assert told == sorted(told) and 0 <= told[0] < 0.5 and told[-1] == 5
+    assert max(np.diff(told)) < 1
 
 
 def test_quadrature_reaches_rounding():

@@ -1,8 +1,12 @@
 """Gradient flow in parameter space (S2)."""
 
+from io import StringIO
+from itertools import count
+from typing import ClassVar
+
 import numpy as np
 import pytest
-from scipy.integrate import solve_ivp
+from scipy.integrate import DOP853, solve_ivp
 
 import lcnlib as lcn
 from lcnlib import LCN, Loss, QuadraticLoss
@@ -122,6 +126,91 @@ def test_one_time_zero_filters_and_other_methods(solver):
         np.testing.assert_allclose(a, other.end_to_end[-1], atol=1e-6)
 
 
+class Watched(DOP853):
+    """A method of the user's own, which keeps its solvers and what they were asked for."""
+
+    made: ClassVar = []
+
+    def __init__(self, fun, t0, y0, t_bound, rtol=None, atol=None, **options):
+        super().__init__(fun, t0, y0, t_bound, rtol=rtol, atol=atol, **options)
+        self.made.append(self)
+
+
+def both_flows(net, loss, w, t, **options):
+    """The flow in parameter space and the one in function space."""
+    Watched.made.clear()
+    yield lcn.gradient_flow(net, loss, w, t, **options)
+    Watched.made.clear()
+    v, delta = lcn.end_to_end(net, w), lcn.invariants(net, w)
+    yield lcn.function_space_flow(net, loss, v, delta, t, **options)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 9])
+def test_the_tolerances_of_a_method(batch):
+    """A tenth of those asked for, over the square root of the number of flows."""
+    net = LCN((3, 2), 2)
+    loss, w = problem(net, 5, (batch,))
+    part = 0.1 / np.sqrt(batch)
+    for flow in both_flows(net, loss, w, [0, 1e-3], method=Watched, rtol=1e-4, atol=1e-5):
+        assert len(Watched.made) == 1 and "successfully" in flow.message
+        np.testing.assert_allclose([Watched.made[0].rtol, Watched.made[0].atol],
+                                   [1e-4 * part, 1e-5 * part], rtol=1e-12)
+    # By default atol is a thousandth of the norm of each filter, or of the end-to-end filter.
+    sizes = [np.linalg.norm(x, axis=1) for x in w]
+    whole = np.linalg.norm(lcn.end_to_end(net, w), axis=1)
+    wants = np.repeat(np.stack(sizes, axis=1), (3, 2), axis=1), np.repeat(whole[:, None], 5, axis=1)
+    for _, want in zip(both_flows(net, loss, w, [0, 1e-3], method=Watched, rtol=1e-4), wants):
+        np.testing.assert_allclose(Watched.made[0].atol, 1e-7 * part * want.ravel(), rtol=1e-12)
+
+
+def test_every_evaluation_is_counted():
+    """Of all solvers, where the state shrinks and the flow begins anew with other tolerances."""
+    net, loss = LCN((3, 2), 2), Loss(lambda v: (v**2).sum(-1) / 2, lambda v: v)
+    t = np.array([1.0, 1.1, 1.5, 3.0])
+    w = [3 * x for x in lcn.random_filters(net, 1)]
+    results = []
+    for flow in both_flows(net, loss, w, t, method=Watched, first_step=1e-3):
+        assert len(Watched.made) > 1
+        assert flow.n_evaluations == sum(x.nfev for x in Watched.made)
+        results.append(flow.end_to_end)
+    # A first step longer than what is left once it begins anew.
+    again = lcn.gradient_flow(net, loss, w, t, method="DOP853", first_step=1.999)
+    for got in (*results[1:], again.end_to_end):
+        np.testing.assert_allclose(got, results[0], atol=1e-7)
+
+
+def test_work_does_not_grow_with_the_batch():
+    """Many flows at a time cost LSODA about as many evaluations as one: they do not meet."""
+    net = LCN((3, 3, 2), 2)
+    loss, w = problem(net, 6)
+    many = [np.broadcast_to(x, (40, *x.shape)) for x in w]
+    one, all_of_them = (lcn.gradient_flow(net, by("LSODA", loss), x, [0, 20.0]).n_evaluations
+                        for x in (w, many))
+    assert all_of_them < 2 * one
+
+
+@pytest.mark.parametrize("method", ["Radau", "BDF", "LSODA", "DOP853"])
+def test_a_batch_by_any_method(method):
+    """For two flows of a quadratic loss the exact Jacobian, that of one flow, is not asked."""
+    net = LCN((3, 2), 2)
+    loss, w = problem(net, 5, (2,))
+    want = lcn.gradient_flow(net, loss, w, [0, 2.0])
+    got = lcn.gradient_flow(net, loss, w, [0, 2.0], method=method, rtol=1e-7)
+    np.testing.assert_allclose(got.end_to_end, want.end_to_end, atol=1e-6)
+
+
+def test_options_go_to_the_solver(solver):
+    """With an option, and for one time too, nothing is changed silently."""
+    net = LCN((3, 2), 2)
+    loss, w = problem(net, 5)
+    for flow in both_flows(net, by(solver, loss), w, [0, 1.0], max_step=0.05):
+        assert "successfully" in flow.message and flow.n_evaluations > 20
+    for flow in both_flows(net, by(solver, loss), w, [0, 1.0], atol=1e-11):
+        assert ("collocation" in flow.message) == (solver == "collocation")
+    for flow in both_flows(net, by(solver, loss), w, [3.0]):
+        assert flow.n_evaluations == 0 and "nothing to integrate" in flow.message
+
+
 def test_work_is_bounded(solver):
     net = LCN((3, 3, 2), 2)
     loss, start = problem(net, 6)
@@ -176,6 +265,32 @@ def test_how_far_a_loss_may_rise_is_relative(c):
         lcn.gradient_flow(net, upside_down, start, np.array([0, 0.1]) / c)
 
 
+def test_a_loss_that_rounds_to_a_constant():
+    """Where the loss seems to stand still, the state need not."""
+    net = LCN((3, 2), 2)
+    loss, w = problem(net, 3)
+    above = Loss(lambda v: 1e20 + loss.value(v), loss.gradient)
+    got, want = (lcn.gradient_flow(net, x, w, [0, 0.5, 2.0]) for x in (above, loss))
+    assert np.ptp(got.loss) == 0 and np.ptp(got.end_to_end, axis=0).max() > 0.1
+    np.testing.assert_allclose(got.end_to_end, want.end_to_end, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.longdouble, object])
+def test_a_loss_in_other_numbers(dtype):
+    """Losses of single precision, of long doubles, of Python's own numbers: records of doubles."""
+    net, loss = LCN((2, 2), 2), QuadraticLoss([0.5, 1.0, 2.0, 4.0])
+    other = Loss(lambda v: loss.value(v).astype(dtype), lambda v: loss.gradient(v).astype(dtype))
+    w = [np.array([[1.0, 2.0]]), np.array([[0.5, 1.0]])]
+    t = np.array([0, 1, 2]) / 64
+    for got, want in zip(both_flows(net, other, w, t, rtol=1e-4),
+                         both_flows(net, loss, w, t, rtol=1e-4)):
+        for name in ("end_to_end", "loss", "invariants"):
+            assert getattr(got, name).dtype == float
+            np.testing.assert_allclose(getattr(got, name), getattr(want, name), atol=1e-3)
+    descent = lcn.gradient_descent(net, other, w, 0.01, 3)
+    assert descent.loss.dtype == descent.filters[0].dtype == float
+
+
 class Counting(QuadraticLoss):
     def gradient(self, v):
         return super().gradient(v)[..., :-1]
@@ -186,6 +301,7 @@ class Counting(QuadraticLoss):
     [
         (None, [0, 1], "methods value"),
         (Counting(np.ones(4)), [0, 1], r"loss.gradient\(v\): expected shape \(4,\)"),
+        (Loss(lambda v: v, lambda v: v), [0, 1], r"loss.value\(v\): expected shape \(\)"),
         (QuadraticLoss(np.ones(5)), [0, 1], "loss's target"),
         (QuadraticLoss(np.ones(4)), [0, 1, 1], "increasing"),
         (QuadraticLoss(np.ones(4)), [1, 0], "increasing"),
@@ -197,6 +313,14 @@ class Counting(QuadraticLoss):
 def test_bad_arguments(loss, t, words):
     with pytest.raises(lcn.InputError, match=words):
         lcn.gradient_flow(LCN((2, 2), 2), loss, [[1, 0], [1, 0]], t)
+    with pytest.raises(lcn.InputError, match=words):
+        lcn.function_space_flow(LCN((2, 2), 2), loss, [1.0, 0, 0, 0], [0.0], t)
+
+
+def test_filters_too_large_for_a_loss():
+    with pytest.raises(lcn.InputError, match="finite"):
+        lcn.gradient_flow(LCN((2, 2)), QuadraticLoss(np.ones(3)), [[1e200, -1e200], [1e200, 1e200]],
+                          [0, 1])
 
 
 @pytest.mark.parametrize(
@@ -223,22 +347,44 @@ def test_bad_options(options, words):
 def test_progress(capsys, solver):
     net = LCN((2, 2), 2)
     loss, start = problem(net, 7)
-    lcn.gradient_flow(net, by(solver, loss), start, [0, 2], progress=True)
-    assert "100%" in capsys.readouterr().err
-    seen = []
-    lcn.gradient_flow(net, by(solver, loss), start, [0, 2], progress=seen.append)
-    assert seen[-1] == 1.0
-    lcn.gradient_flow(net, by(solver, loss), start, [0, 2])
-    assert capsys.readouterr().err == ""
+    for t in ([0, 2], [5, 6, 6.5, 7]):
+        for _ in both_flows(net, by(solver, loss), start, t, progress=True):
+            told = capsys.readouterr().err
+            assert told.endswith(f"t = {t[-1]}, 100%\n") and told.count("\n") == 1
+        seen = []
+        for _ in both_flows(net, by(solver, loss), start, t, progress=seen.append):
+            assert seen[-1] == 1.0
+            seen.clear()
+        for _ in both_flows(net, by(solver, loss), start, t):
+            assert capsys.readouterr().err == ""
 
 
-def test_progress_is_told_twice_a_second(solver, monkeypatch):
+@pytest.mark.parametrize("now", [0.0, 1e6])
+def test_progress_is_told_twice_a_second(solver, monkeypatch, now):
     """When no time passes only the end is told."""
-    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     net, seen = LCN((2, 2), 2), []
     loss, start = problem(net, 7)
     lcn.gradient_flow(net, by(solver, loss), start, [0, 2], progress=seen.append)
     assert seen == [1.0]
+
+
+def test_progress_is_seen_at_once(monkeypatch):
+    """About two lines a second, each written out when it is known."""
+    clock = (0.1 * n for n in count())
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+
+    class Screen(StringIO):
+        def flush(self):
+            shown.append(self.getvalue())
+
+    shown, net = [], LCN((2, 2), 2)
+    monkeypatch.setattr("sys.stderr", Screen())
+    loss, start = problem(net, 7)
+    lcn.gradient_flow(net, by("LSODA", loss), start, [0, 2], progress=True)
+    seconds = next(clock)
+    assert 1.5 * seconds < len(shown) < 2.1 * seconds and len(shown) > 8
+    assert all(x.count("\r") == i for i, x in enumerate(shown, start=1))
 
 
 def test_an_absolute_tolerance(solver):
