@@ -1,10 +1,14 @@
 """Many starts: the same numbers by every executor, interruption, damage, lost workers."""
 
 import os
+import re
 import signal
+import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -72,6 +76,74 @@ def test_errors_are_recorded_and_the_rest_goes_on():
     assert spoilt.results == result.results and len(spoilt.failures) == 4
     short = lcn.ensemble(lambda part: part[:-1], [1, 2, 3], batch=3)
     assert not short.ok.any() and "expected 1 results" in short.failures[0].error
+    assert result.ok.dtype == bool
+    assert (result.n_computed, result.n_stored, result.n_damaged) == (30, 0, 0)
+
+
+@pytest.mark.parametrize("batch", [None, 1, 2, 3, 7])
+def test_failures_have_the_numbers_of_their_starts(batch):
+    """Where a job is one batch, and where it is several."""
+    starts = [5 * x for x in range(2000)]
+    task = fussy if batch is None else lambda part: [fussy(x) for x in part]
+    result = lcn.ensemble(task, starts, batch=batch)
+    bad = [i for i, x in enumerate(starts) if x % 7 == 3]
+    assert [f.index for f in result.failures] == bad == np.flatnonzero(~result.ok).tolist()
+    assert [f.start for f in result.failures] == [starts[i] for i in bad]
+    assert result.results == [None if x % 7 == 3 else 2.0 * x for x in starts]
+
+
+def test_failures_are_in_order_when_jobs_are_not():
+    later = threading.Event()
+
+    def task(x):
+        later.set() if x else later.wait(10)
+        raise ValueError(x)
+
+    with ThreadPoolExecutor(2) as pool:
+        result = lcn.ensemble(task, [0, 1], executor=pool)
+    assert [f.error for f in result.failures] == ["ValueError: 0", "ValueError: 1"]
+
+
+def test_nothing_goes_on_after_an_error():
+    done = []
+
+    def stop(fraction):
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            lcn.ensemble(lambda x: time.sleep(0.002) or done.append(x), range(200), executor=pool,
+                         progress=stop)
+    assert 0 < len(done) < 100
+
+
+@pytest.mark.parametrize(("n", "batch", "files"), [
+    (0, None, 0), (1, None, 1), (20, None, 20), (300, None, 300), (2560, None, 256),
+    (20, 8, 3), (2560, 4, 214), (2560, 100, 26)])
+def test_the_number_of_jobs(tmp_path, n, batch, files):
+    """About 256, and no more than there are starts, or batches, which stay whole."""
+    parts = []
+    lcn.ensemble(parts.append if batch is None else lambda part: parts.append(len(part)) or part,
+                 range(n), batch=batch, store=tmp_path)
+    assert len(list(tmp_path.iterdir())) == files
+    assert batch is None or sorted(parts)[1:] == [batch] * (len(parts) - 1)
+
+
+def test_seeds():
+    """Each is independent of the others, of their number, and of how it is picked out."""
+    def draw(s):
+        return np.random.default_rng(s).integers(10**9)
+
+    seeds = lcn.Seeds(3, 20)
+    numbers = [draw(s) for s in seeds]
+    assert len(set(numbers)) == 20 == len(seeds)
+    assert draw(seeds[-1]) == numbers[-1] and draw(lcn.Seeds(4, 20)[0]) != numbers[0]
+    for index in (slice(3, 9), slice(None, None, 4), slice(None, 5), slice(12, 2, -3)):
+        part = seeds[index]
+        assert [draw(s) for s in part] == numbers[index] and len(part) == len(numbers[index])
+        assert [draw(s) for s in part[1:]] == numbers[index][1:]
+    with pytest.raises(IndexError):
+        seeds[20]
 
 
 def test_interruption_and_resumption(tmp_path):
@@ -96,40 +168,114 @@ def test_interruption_and_resumption(tmp_path):
     assert again.n_computed == 0 and again.results == result.results
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "of another format"])
 def test_a_damaged_file_is_noticed_and_computed_again(tmp_path, damage):
     want = lcn.ensemble(fussy, list(range(600)), store=tmp_path).results
     file = sorted(tmp_path.iterdir())[5]
     data = bytearray(file.read_bytes())
-    if damage == "flipped":
-        data[-3] ^= 1
-    file.write_bytes({"truncated": data[:-7], "empty": b"", "flipped": data}[damage])
+    if damage in ("flipped", "of another format"):
+        data[-3 if damage == "flipped" else 3] ^= 1
+    file.write_bytes({"truncated": data[:-7], "empty": b""}.get(damage, data))
     result = lcn.ensemble(fussy, list(range(600)), store=tmp_path)
     assert result.n_damaged == 1 and 0 < result.n_computed < 5 and result.results == want
     assert lcn.ensemble(fussy, list(range(600)), store=tmp_path).n_damaged == 0
 
 
-def test_a_store_of_another_sweep_is_refused(tmp_path):
-    lcn.ensemble(fussy, [1, 2], store=tmp_path)
-    for task, starts in ((fussy, [1, 5]), (cheap, [1, 2]), (partial(fussy, log=None), [1, 2])):
+class Times:
+    """A task that is an object."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+
+class Unsent(Times):
+    """One that cannot be pickled is told by its name alone."""
+
+    def __init__(self, factor):
+        super().__init__(factor)
+        self.lock = threading.Lock()
+
+
+def sine(x):
+    return np.sin(x)
+
+
+def cosine(x):
+    return np.cos(x)
+
+
+@pytest.mark.parametrize(("task", "others", "batch"), [
+    (fussy, [cheap, partial(fussy, log=None)], None),
+    (partial(fussy, log=None), [fussy, partial(fussy), partial(fussy, log="log")], None),
+    (Times(2), [Times(3), fussy, Unsent(2)], None),
+    (Unsent(2), [Times(2)], None),
+    (sine, [cosine, lambda x: np.sin(x)], None),
+    (lambda x: x, [lambda x: x + 1], None),
+    (str, [str, repr], 1),
+], ids=["function", "partial", "object", "unsent", "name", "code", "batch"])
+def test_a_store_of_another_sweep_is_refused(tmp_path, task, others, batch):
+    starts = [1, 2, 4]
+    want = lcn.ensemble(task, starts, store=tmp_path).results
+    for other in others:
         with pytest.raises(lcn.InputError, match="store: expected"):
-            lcn.ensemble(task, starts, store=tmp_path)
+            lcn.ensemble(other, starts, store=tmp_path, batch=batch)
+    with pytest.raises(lcn.InputError, match="store: expected"):
+        lcn.ensemble(task, [1, 2, 5], store=tmp_path)
+    again = lcn.ensemble(task, starts, store=tmp_path)
+    assert again.results == want and (again.n_computed, again.n_stored) == (0, 3)
 
 
-def test_progress(capsys):
+def test_a_store_of_other_seeds_is_refused(tmp_path):
+    for seeds in (lcn.Seeds(1, 20)[2:12], lcn.Seeds(1, 20)[3:13], lcn.Seeds(1, 20)[2:12:2],
+                  lcn.Seeds(2, 20)[2:12], np.arange(10), list(range(10))):
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        lcn.ensemble(str, seeds, store=folder)
+        assert lcn.ensemble(str, seeds, store=folder).n_computed == 0
+        with pytest.raises(lcn.InputError, match="store: expected"):
+            lcn.ensemble(str, lcn.Seeds(1, 10), store=folder)
+
+
+@pytest.mark.parametrize("bar", [True, False])
+def test_progress(capsys, monkeypatch, bar):
+    """By tqdm, or without it by a line; or told to a function."""
+    if bar:
+        pytest.importorskip("tqdm", reason="tqdm is optional")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     seen = []
     lcn.ensemble(fussy, range(50), progress=seen.append)
-    assert seen == sorted(seen) and seen[-1] == 1.0
+    assert seen == [n / 50 for n in range(1, 51)]
     lcn.ensemble(fussy, range(50), progress=True)
-    assert "50" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    told = re.findall(r"(\d+)/50" if bar else r"(\d+) of 50 starts", err)
+    assert told[-1] == "50" and err.endswith("\n") and out == ""
+    assert "start" in err and (bar or told == [str(n) for n in range(1, 51)])
+    lcn.ensemble(fussy, range(50))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_of_progress_is_seen_at_once(monkeypatch):
+    class Screen(StringIO):
+        def flush(self):
+            shown.append(self.getvalue())
+
+    shown = []
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setattr("sys.stderr", Screen())
+    lcn.ensemble(fussy, range(3), progress=True)
+    assert len(shown) == 4
 
 
 def test_bad_input():
     for arguments, word in (((3, [1]), "task"), ((fussy, 10), "starts")):
         with pytest.raises(lcn.InputError, match=f"{word}: expected"):
             lcn.ensemble(*arguments)
-    with pytest.raises(lcn.InputError, match="batch: expected"):
-        lcn.ensemble(fussy, [1], batch=0)
+    for batch in (0, -1, 2.5, "2"):
+        with pytest.raises(lcn.InputError, match="batch: expected"):
+            lcn.ensemble(fussy, [1], batch=batch)
     with pytest.raises(lcn.InputError, match="executor: expected"):
         lcn.ensemble(fussy, [1], executor=4)
     with ProcessPoolExecutor(1) as pool:
@@ -137,6 +283,7 @@ def test_bad_input():
             lcn.ensemble(lambda x: x, [1, 2], executor=pool)
     assert lcn.ensemble(fussy, []).results == []
     assert lcn.ensemble(fussy, (x for x in (1, 2))).results == [2.0, 4.0]
+    assert sorted(lcn.ensemble(fussy, {1, 2}).results) == [2.0, 4.0]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -234,10 +234,24 @@ class WrongSign(QuadraticLoss):
 
 
 def test_blow_up_is_reported_with_its_time():
-    with pytest.raises(lcn.FlowError, match="cannot be continued past t = ") as caught:
-        lcn.gradient_flow(LCN((2, 2), 2), Unbounded(), [[1, 0], [1, 0]], [0, 10])
-    # v = (x^2, 0, 0, 0) with x' = 3 x^5 from 1: blow-up at t = 1/12.
-    assert abs(caught.value.time - 1 / 12) < 1e-3
+    # That a first step is far too long, and overflows, has nothing to do with it.
+    for options in ({}, {"method": "DOP853", "first_step": 5.0}):
+        with pytest.raises(lcn.FlowError, match=r"past t = 2\.083.*\(.*too small\)") as caught:
+            lcn.gradient_flow(LCN((2, 2), 2), Unbounded(), [[1, 0], [1, 0]], [2, 10], **options)
+        # v = (x^2, 0, 0, 0) with x' = 3 x^5 from 1: blow-up after 1/12.
+        assert abs(caught.value.time - 2 - 1 / 12) < 1e-3
+
+
+def test_a_gradient_that_is_finite_at_the_start_only():
+    net, w = LCN((3, 2), 2), [np.array([1.0, 2, 3]), np.array([1.0, 1])]
+    v = lcn.end_to_end(net, w)
+    loss = Loss(lambda v: ((v - 1) ** 2).sum(axis=-1) / 2,
+                lambda x: np.where(np.abs(x - v).max() < 1e-13, x - 1, np.nan))
+    for run, start in ((lcn.gradient_flow, [w]),
+                       (lcn.function_space_flow, [v, lcn.invariants(net, w)])):
+        with pytest.raises(lcn.FlowError, match="look at the gradient") as caught:
+            run(net, loss, *start, [3.0, 4.0])
+        assert caught.value.time == 3
 
 
 def test_a_gradient_of_the_wrong_sign_is_caught():

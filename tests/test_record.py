@@ -1,5 +1,6 @@
 """Records of flows: parts of a batch, files, named axes; flows that stop early."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -145,6 +146,7 @@ def test_stop_by_a_function(way):
     assert np.isnan(never.stopped).all()
     at_once = WAYS[way](LOSS, w, TIMES, lambda t, v: True)
     assert (at_once.stopped == 2.0).all() and np.ptp(at_once.loss, axis=0).max() == 0
+    assert at_once.n_evaluations == 0
     by_time = WAYS[way](LOSS, [x[0] for x in w], TIMES, lambda t, v: t >= 3.5)
     assert by_time.stopped == pytest.approx(3.5, abs=1e-9)
 
@@ -158,6 +160,72 @@ def test_a_stopped_flow_need_not_live_on():
     # Balanced: w' = w^3, v = v_0 / (1 - 2 v_0 t).
     np.testing.assert_allclose(a.end_to_end[-1, :, 0], 10, rtol=1e-8)
     np.testing.assert_allclose(a.stopped, [(1 / v - 0.1) / 2 for v in (0.5, 0.25)], rtol=1e-8)
+
+
+def test_a_flow_that_has_stopped_beside_others():
+    """One stops at the start, and not even rounding moves it; the others as each would alone."""
+    w = [np.array([[1.0, 2, 3], [0.3, 1, -1], [2, 0.1, 1]]), np.array([[1.0, 1], [1, 2], [1, -3]])]
+    values = LOSS.value(lcn.end_to_end(NET, w))
+    level = 1.01 * values[1]
+    for loss in (LOSS, own(LOSS)):
+        def stop(t, x, loss=loss):
+            return loss.value(lcn.end_to_end(NET, x)) <= level
+
+        order = np.argsort(values)
+        a = lcn.gradient_flow(NET, loss, [x[order] for x in w], TIMES, stop=stop)
+        at_once = values[order] <= level
+        assert 0 < at_once.sum() < 3 and np.array_equal(a.stopped == TIMES[0], at_once)
+        for b, i in enumerate(order):
+            alone = lcn.gradient_flow(NET, loss, [x[i] for x in w], TIMES, stop=stop)
+            assert a.stopped[b] == pytest.approx(float(alone.stopped), abs=1e-6)
+            for x, x0, start in zip(a.filters, alone.filters, w):
+                np.testing.assert_allclose(x[:, b], x0, atol=1e-6)
+                if at_once[b]:
+                    assert (x[:, b] == start[i]).all()
+
+
+@pytest.mark.parametrize("stop", [None, 1e-1])
+def test_where_collocation_gives_up_a_flow_all_go_by_a_solver(monkeypatch, stop):
+    """From the start, as if nothing had stopped on the way."""
+    w = lcn.rescale(NET, lcn.random_filters(NET, 3, (3,)), [0.0])
+    w = [np.concatenate([x, [[*([1.0] * x.shape[1])]]]) for x in w]
+    # The last one is nearly at rest: it stops at once.
+    loss = QuadraticLoss(lcn.end_to_end(NET, [1.001 * x[-1] for x in w]))
+    inside = lcn.gradient_flow.__globals__["by_collocation"]
+
+    def gives_up(*arguments, **options):
+        y, count, lost = inside(*arguments, **options)
+        return np.nan * y, count, np.arange(len(lost)) == 0
+
+    want = lcn.gradient_flow(NET, loss, w, TIMES, stop=stop)
+    monkeypatch.setattr("lcnlib.flow.by_collocation", gives_up)
+    got = lcn.gradient_flow(NET, loss, w, TIMES, stop=stop)
+    assert "collocation" in want.message and "collocation" not in got.message
+    np.testing.assert_allclose(got.end_to_end, want.end_to_end, atol=1e-6)
+    if stop:
+        assert want.stopped[-1] == got.stopped[-1] == 2 and (want.stopped[:-1] < 4.9).any()
+        np.testing.assert_allclose(got.stopped, want.stopped, atol=1e-6)
+
+
+def test_records_cannot_be_changed():
+    names = [x for module in (lcn, lcn.fully_connected, lcn.shallow_relu)
+             for x in vars(module).values() if dataclasses.is_dataclass(x)]
+    assert FlowResult in names and len(names) > 6
+    for x in names:
+        assert x.__dataclass_params__.frozen, x
+
+
+def test_a_file_with_objects_is_refused(tmp_path):
+    """Objects of Python would be made by code that a file may choose."""
+    path = tmp_path / "flow"
+    flow().save(path)
+    with np.load(path) as data:
+        arrays = dict(data)
+    arrays["t"] = arrays["t"].astype(object)
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)
+    with pytest.raises(lcn.InputError, match="path: expected"):
+        FlowResult.load(path)
 
 
 def test_bad_stops():
