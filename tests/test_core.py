@@ -803,6 +803,8 @@ def test_the_tables_of_collocation():
         np.testing.assert_allclose(collocation.TAYLOR @ z, series, rtol=1e-8, atol=1e-7)
         tail = legendre.Legendre.fit(2 * c - 1, slope, STAGES - 1, domain=[-1, 1]).coef[-2:]
         np.testing.assert_allclose(collocation.TAIL @ z, tail, atol=1e-10)
+        x = np.array([[0.0, 0.3], [1.0, 1.7]])  # the last beyond the step
+        np.testing.assert_allclose(collocation._polynomial(x) @ z, x**degree, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("derivative", [0.0, -30.0])

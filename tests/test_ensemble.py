@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
 from functools import partial
 from io import StringIO
 
@@ -77,6 +78,9 @@ def test_errors_are_recorded_and_the_rest_goes_on():
     short = lcn.ensemble(lambda part: part[:-1], [1, 2, 3], batch=3)
     assert not short.ok.any() and "expected 1 results" in short.failures[0].error
     assert result.ok.dtype == bool
+    for record in (result, result.failures[0]):
+        with pytest.raises(FrozenInstanceError):
+            record.start = record.results = None
     assert (result.n_computed, result.n_stored, result.n_damaged) == (30, 0, 0)
 
 
@@ -96,7 +100,7 @@ def test_failures_are_in_order_when_jobs_are_not():
     later = threading.Event()
 
     def task(x):
-        later.set() if x else later.wait(10)
+        later.set() if x else (later.wait(10), time.sleep(0.1))
         raise ValueError(x)
 
     with ThreadPoolExecutor(2) as pool:

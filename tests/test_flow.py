@@ -1,5 +1,6 @@
 """Gradient flow in parameter space (S2)."""
 
+import warnings
 from io import StringIO
 from itertools import count
 from typing import ClassVar
@@ -254,6 +255,15 @@ def test_a_gradient_that_is_finite_at_the_start_only():
         assert caught.value.time == 3
 
 
+@pytest.mark.parametrize(("t", "last"), [([3.0, 3.25, 9.0], 3.25), ([3.0, 9.0], 3.0)])
+def test_a_blow_up_of_a_fully_connected_network(t, last):
+    """Balanced numbers: w' = w^3 from 1 leaves after 1/2; what was reached is in the error."""
+    loss = Loss(lambda v: -v[..., 0, 0] ** 2 / 2, lambda v: -v)
+    with pytest.raises(lcn.FlowError, match=f"after t = {last:g}") as caught:
+        lcn.fully_connected.gradient_flow([[[1.0]], [[1.0]]], loss, t)
+    assert caught.value.time == last
+
+
 def test_a_gradient_of_the_wrong_sign_is_caught():
     with pytest.raises(lcn.FlowError, match="loss rises"):
         lcn.gradient_flow(LCN((2, 2), 2), WrongSign(np.ones(4)), [[1, 0], [1, 0]], [0, 0.1])
@@ -488,6 +498,50 @@ def test_a_gradient_that_is_not_finite_is_named():
     with pytest.raises(lcn.InputError, match=r"loss\.gradient"):
         lcn.gradient_flow(LCN((2, 2), 2), Loss(loss.value, lambda v: v * np.nan),
                           [[1, 0], [1, 0]], [0, 10])
+
+
+def test_a_first_step_across_zero():
+    """In function space a flow ends at zero even if the first step of all passes it.
+
+    A linear loss aimed through zero: w_1 vanishes at artanh of the ratio of the norms.
+    """
+    net, rng = LCN((2, 2), 2), np.random.default_rng(0)
+    units = [x / np.linalg.norm(x) for x in rng.standard_normal((2, 2))]
+    w, g = [0.7 * units[0], 1.3 * units[1]], lcn.end_to_end(net, units)
+    loss, when = Loss(lambda v: v @ g, lambda v: np.broadcast_to(g, v.shape)), np.arctanh(0.7 / 1.3)
+    with pytest.raises(lcn.FlowError, match="goes to zero") as caught:
+        lcn.function_space_flow(
+            net, loss, lcn.end_to_end(net, w), lcn.invariants(net, w), [5, 5 + 2 * when],
+            method="DOP853", first_step=1.5 * when, rtol=1e-4)
+    assert abs(caught.value.time - 5 - when) < 1e-3
+
+
+def test_warnings_are_of_no_account():
+    """An option that SciPy only warns of is an error; what a loss warns of is none."""
+    net, w = LCN((2, 2), 2), [[1.0, 2.0], [3.0, 4.0]]
+    plain = QuadraticLoss(np.ones(4))
+
+    def gradient(v):
+        warnings.warn("it is slow", stacklevel=2)
+        return plain.gradient(v)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            with pytest.raises(lcn.InputError, match="got `steps`"):
+                lcn.gradient_flow(net, plain, w, [0, 1], steps=7)
+        got = lcn.gradient_flow(net, Loss(plain.value, gradient), w, [0, 1]).loss
+    np.testing.assert_allclose(got, lcn.gradient_flow(net, plain, w, [0, 1]).loss, rtol=1e-6)
+
+
+def test_a_flow_goes_on_where_another_ended(solver):
+    """At rest, above zero, where rounding raises the loss as often as not."""
+    net = LCN((3, 2), 2)
+    loss, w = problem(net, 4, (20,))
+    first = lcn.gradient_flow(net, by(solver, loss), w, [0, 200.0])
+    again = lcn.gradient_flow(net, by(solver, loss), [x[-1] for x in first.filters], [0, 1, 50.0])
+    np.testing.assert_allclose(again.loss, np.tile(first.loss[-1], (3, 1)), rtol=1e-8)
+    assert (np.diff(again.loss, axis=0) <= 0).all()
 
 
 def test_methods_have_names():

@@ -213,6 +213,8 @@ def test_records_cannot_be_changed():
     assert FlowResult in names and len(names) > 6
     for x in names:
         assert x.__dataclass_params__.frozen, x
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        flow().loss = 0.0
 
 
 def test_a_file_with_objects_is_refused(tmp_path):
