@@ -255,15 +255,6 @@ def test_a_gradient_that_is_finite_at_the_start_only():
         assert caught.value.time == 3
 
 
-@pytest.mark.parametrize(("t", "last"), [([3.0, 3.25, 9.0], 3.25), ([3.0, 9.0], 3.0)])
-def test_a_blow_up_of_a_fully_connected_network(t, last):
-    """Balanced numbers: w' = w^3 from 1 leaves after 1/2; what was reached is in the error."""
-    loss = Loss(lambda v: -v[..., 0, 0] ** 2 / 2, lambda v: -v)
-    with pytest.raises(lcn.FlowError, match=f"after t = {last:g}") as caught:
-        lcn.fully_connected.gradient_flow([[[1.0]], [[1.0]]], loss, t)
-    assert caught.value.time == last
-
-
 def test_a_gradient_of_the_wrong_sign_is_caught():
     with pytest.raises(lcn.FlowError, match="loss rises"):
         lcn.gradient_flow(LCN((2, 2), 2), WrongSign(np.ones(4)), [[1, 0], [1, 0]], [0, 0.1])
@@ -498,6 +489,34 @@ def test_a_gradient_that_is_not_finite_is_named():
     with pytest.raises(lcn.InputError, match=r"loss\.gradient"):
         lcn.gradient_flow(LCN((2, 2), 2), Loss(loss.value, lambda v: v * np.nan),
                           [[1, 0], [1, 0]], [0, 10])
+
+
+@pytest.mark.parametrize("net", [LCN((3, 2), 2), LCN((2, 2, 2), 2), LCN((2, 3, 2), (2, 3, 1))],
+                         ids=str)
+def test_flows_in_function_space_need_no_solver(net):
+    """Small balanced starts, which grow and turn: all of a batch go by collocation, as cheaply."""
+    rng = np.random.default_rng(3)
+    loss = QuadraticLoss(rng.standard_normal(net.end_to_end_shape))
+    w = lcn.rescale(net, [0.3 * x for x in lcn.random_filters(net, rng, (5,))],
+                    np.zeros(net.depth - 1))
+    t = np.linspace(1, 9, 7)
+    one, two = both_flows(net, loss, w, t)
+    np.testing.assert_allclose(two.end_to_end, one.end_to_end, atol=1e-7)
+    assert "collocation" in two.message and two.n_evaluations < 3 * one.n_evaluations
+
+
+def test_without_eigenvectors_a_solver_takes_over(monkeypatch):
+    net = LCN((3, 2), 2)
+    loss, w = problem(net, 5, (2,))
+    want = lcn.gradient_flow(net, loss, w, [0, 1.0, 2.0])
+
+    def fails(a):
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr("numpy.linalg.eigh", fails)
+    for flow in both_flows(net, loss, w, [0, 1.0, 2.0]):
+        assert "successfully" in flow.message
+        np.testing.assert_allclose(flow.end_to_end, want.end_to_end, atol=1e-7)
 
 
 def test_a_first_step_across_zero():
