@@ -161,20 +161,20 @@ def test_matrices_and_transforms_are_one_algebra(net):
                for c, k, s in zip(cofactors, net.filter_shapes, net.cumulative_strides)]
         want.append((jvp.ravel(), np.concatenate(vjp)))
     jvp, vjp = (np.stack(x) for x in zip(*want))
-    for plan in (dense, fft):
-        assert np.array_equal(plan.pack(plan.unpack(theta, (2,))), theta)
-        np.testing.assert_allclose(plan.coefficients(plan.analyse(flat)), flat, atol=1e-13)
-        np.testing.assert_allclose(plan.jvp(theta, direction), jvp, atol=1e-12)
-        np.testing.assert_allclose(plan.vjp(theta, flat), vjp, atol=1e-12)
-        np.testing.assert_allclose(plan.product(theta) * net.depth, plan.jvp(theta, theta),
+    for way in (dense, fft):
+        assert np.array_equal(way.pack(way.unpack(theta, (2,))), theta)
+        np.testing.assert_allclose(way.coefficients(way.analyse(flat)), flat, atol=1e-13)
+        np.testing.assert_allclose(way.jvp(theta, direction), jvp, atol=1e-12)
+        np.testing.assert_allclose(way.vjp(theta, flat), vjp, atol=1e-12)
+        np.testing.assert_allclose(way.product(theta) * net.depth, way.jvp(theta, theta),
                                    atol=1e-12)
-        back, there = plan.there_and_back(theta, flat)
+        back, there = way.there_and_back(theta, flat)
         np.testing.assert_allclose(back, vjp, atol=1e-12)
-        np.testing.assert_allclose(there, plan.jvp(theta, vjp), atol=1e-11)
-        np.testing.assert_allclose(np.einsum("bnp,bp->bn", plan.jacobian(theta), direction), jvp,
+        np.testing.assert_allclose(there, way.jvp(theta, vjp), atol=1e-11)
+        np.testing.assert_allclose(np.einsum("bnp,bp->bn", way.jacobian(theta), direction), jvp,
                                    atol=1e-12)
         flow = QuadraticFlow(net, g[0], None)
-        flow.plan, flow.goal = plan, plan.analyse(flat[:1])
+        flow.plan, flow.goal = way, way.analyse(flat[:1])
         np.testing.assert_allclose(flow.hessian(theta), QuadraticFlow(
             net, g[0], None).hessian(theta), atol=1e-11)
 
@@ -746,8 +746,6 @@ def test_a_tangent_space_of_a_large_batch_and_of_a_long_filter():
     assert basis.shape == (12, 2048) and peak < 20 * 8 * 22 * 2048
 
 
-def run(field, y0, t, rtol, atol):
-    return collocate(field, y0, t, rtol, lambda y: atol, lambda time: None, None)
 def run(field, y0, t, rtol, atol, show=lambda time: None):
     return collocate(field, y0, t, rtol, lambda y: atol, show, None)
 
