@@ -114,7 +114,7 @@ def record(net, loss, t, batch, delta, rtol, y, n_evaluations, message, stop):
     path = [np.ascontiguousarray(w) for w in p.unpack(flat, (len(t), *batch))]
     v = p.product(flat).reshape(len(t), *batch, *net.end_to_end_shape)
     values = np.stack([np.asarray(loss.value(x), dtype=float) for x in v])
-    solver.hold_at_rest(values, t, rtol, v, *path)
+    solver.hold_at_rest(loss.value, values, t, rtol, v, *path)
     delta = np.diff(norms(p, flat) ** 2, axis=-1).reshape(len(t), *batch, net.depth - 1)
     stopped = None if stop is None else t[0] + stop.ended.reshape(batch)
     return FlowResult(t, path, v, values, delta, n_evaluations, True, message, stopped)

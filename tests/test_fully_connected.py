@@ -301,3 +301,12 @@ def test_a_gradient_of_whole_numbers_or_truth_values(factor):
     flow = fc.gradient_flow([[[3.0, 2.0]]], loss, [0.0, 0.5, 1.5])
     want = np.array([[3.0, 2.0]]) - flow.t[:, None, None]
     np.testing.assert_allclose(flow.end_to_end, want, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", ["LSODA", "DOP853"])
+def test_a_blow_up_is_reported_with_its_time(method):
+    """v = w_1 w_2 with loss -v^2/2: w' = w^3 from 1 ends after half a unit of time."""
+    loss = lcn.Loss(lambda v: -v[..., 0, 0] ** 2 / 2, lambda v: -v)
+    with pytest.raises(lcn.FlowError, match="blows up") as caught:
+        fc.gradient_flow([[[1.0]], [[1.0]]], loss, [3.0, 9.0], method=method)
+    assert abs(caught.value.time - 3.5) < 1e-6
