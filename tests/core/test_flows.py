@@ -9,9 +9,11 @@ from numpy.polynomial import legendre
 import lcnlib as lcn
 from lcnlib import LCN, QuadraticLoss
 from lcnlib._core import collocation
-from lcnlib._core.collocation import GROUP, NEWTON_LIMIT, STAGES, collocate
-from lcnlib._core.fields import QuadraticFlow
-from lcnlib._core.plan import DensePlan, FFTPlan
+from lcnlib._core.collocation import A_INVERSE, GROUP, NEWTON_LIMIT, STAGES, collocate
+from lcnlib._core.fields import CAUTION, JUMP, LiftedField, QuadraticFlow
+from lcnlib._core.follow import Branch
+from lcnlib._core.plan import DensePlan, FFTPlan, plan
+from lcnlib._core.scaling import sharp_invariants
 
 from .. import exact
 from ..cases import NAMED, random_nets
@@ -208,3 +210,64 @@ def test_a_large_batch_goes_in_parts():
     assert max(most) <= STAGES * GROUP
     assert told == sorted(told) and 0 <= told[0] < 0.5 and told[-1] == 5
     assert max(np.diff(told)) < 1
+
+
+def turned(*angles):
+    """Filters of two entries, of norm one, at these angles."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+# A network, the other filter, angles of the first at the start of a step, in it, at the last
+# stage but one and at the end: of a flow that goes on and of one that is to be given up.
+HELD = {
+    "turns far, but never half round": (
+        LCN((2, 3), 2), [1.0, -2, 3], (0, 1.2, 2.4, 3.6), (0, 0, 0, 3.1)),
+    "half round and back": (LCN((2, 3), 2), [1.0, -2, 3], (0, 1.2, 2.4, 1.2), (0, 0.1, 3.1, 0.2)),
+    "a common root, and back": (LCN((2, 2)), turned(1.0)[0], (0, 0.3, 0.6, 0.9), (0.8, 0.9, 1.1,
+                                                                                  0.9)),
+    "a common root at last": (LCN((2, 2)), turned(1.0)[0], (2.0, 1.9, 2.0, 1.2), (2.0, 1.3, 1.1,
+                                                                                  0.9)),
+    "near to a common root": (LCN((2, 2)), turned(1.0)[0], (0, 0.3, 0.6, 0.9), (0.0, 0.5, 0.7,
+                                                                               1 - 1e-3)),
+}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("name", HELD)
+def test_a_step_is_held_for_each_flow_alone(name, size, first):
+    """Where a filter turns round or an edge is passed, if only inside of the step."""
+    net, other, *angles = HELD[name]
+    p = plan(net)
+    path = np.stack([np.hstack([size * turned(*a), np.tile(size * np.array(other), (4, 1))])
+                     for a in angles], axis=1)[[0, *[1] * (STAGES - 2), 2, 3]]
+    if first:
+        path = path[:, ::-1]
+    branch = Branch(net, sharp_invariants(p, path[0]), path[0].copy())
+    field = LiftedField(branch, QuadraticFlow(net, np.ones(net.end_to_end_shape), None),
+                        np.full(2, 2e-3 / CAUTION))
+    field.stages[:] = path[1:]
+    _, gone = field.hold(p.product(path[-1]), np.arange(2), 1.0)
+    assert gone.tolist() == [bool(first), not first]
+    np.testing.assert_allclose(field.ends, path[-1], atol=1e-12 * size)
+    np.testing.assert_array_equal(field.stages, np.stack([field.ends] * STAGES))
+    np.testing.assert_array_equal(field.trail[-1][2], field.ends)
+
+
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+def test_lifts_that_do_not_move_as_the_gradient_are_refused(size):
+    """They are where the speeds lead, up to a part of their own size, each flow by itself."""
+    net, rng, h = LCN((2, 3), 2), np.random.default_rng(0), np.array([0.1, 0.2])
+    theta = size * rng.standard_normal((2, 5)) * [[1.0], [100.0]]
+    branch = Branch(net, sharp_invariants(plan(net), theta), theta)
+    field = LiftedField(branch, QuadraticFlow(net, np.ones(net.end_to_end_shape), None),
+                        np.full(2, 1e-3))
+    field.speeds[:] = size * rng.standard_normal((STAGES, 2, 5)) * [[1.0], [100.0]]
+    led = np.einsum("st,tbp->sbp", np.linalg.inv(A_INVERSE), field.speeds) * h[:, None]
+    top = np.abs(theta).max(axis=1)
+    for off in ([0.5, 0.5], [2, 0.5], [0.5, 2], [2, 2]):
+        jump = np.zeros((STAGES, 2, 5))
+        jump[1, :, 3] = JUMP * top * off
+        field.stages[:] = field.ends + led + np.einsum("st,tbp->sbp", np.linalg.inv(A_INVERSE),
+                                                       jump)
+        assert field.refuses(np.arange(2), h).tolist() == [x > 1 for x in off]
