@@ -116,7 +116,7 @@ def test_a_flow_that_starts_at_a_minimum_stays(method, size):
     net = LCN((3, 2), 2)
     one = lcn.random_filters(net, 0)
     target = lcn.end_to_end(net, one)
-    c = np.linspace(0.3, 3, 11)
+    c = np.array([1, *np.linspace(0.3, 3, 11)])  # the first stands still to the last digit
     w = [size * np.multiply.outer(a, x) for a, x in zip((c, 1 / c), one)]
     w[0][-1] *= 1.5
     for loss in (QuadraticLoss(size**2 * target),
@@ -128,6 +128,7 @@ def test_a_flow_that_starts_at_a_minimum_stays(method, size):
         assert flow.loss[-1, -1] < 0.5 * flow.loss[0, -1]
         for x, y in zip(flow.filters, w):
             np.testing.assert_allclose(x[:, :-1], np.stack([y[:-1]] * 3), atol=1e-8 * size)
+            np.testing.assert_array_equal(x[:, 0], np.stack([y[0]] * 3))
 
 
 def test_one_time_zero_filters_and_other_methods(solver):
