@@ -14,6 +14,7 @@ from lcnlib._core.fields import CAUTION, JUMP, LiftedField, QuadraticFlow
 from lcnlib._core.follow import Branch
 from lcnlib._core.plan import DensePlan, FFTPlan, plan
 from lcnlib._core.scaling import sharp_invariants
+from lcnlib._core.solver import hold_at_rest
 
 from .. import exact
 from ..cases import NAMED, random_nets
@@ -271,3 +272,39 @@ def test_lifts_that_do_not_move_as_the_gradient_are_refused(size):
         field.stages[:] = field.ends + led + np.einsum("st,tbp->sbp", np.linalg.inv(A_INVERSE),
                                                        jump)
         assert field.refuses(np.arange(2), h).tolist() == [x > 1 for x in off]
+
+
+def test_flows_whose_lifts_were_lost_are_done_again(monkeypatch):
+    """When the times of the answer are looked up; the other flows stay as they are."""
+    net, t = LCN((3, 2), 2), [1.0, 1.5, 2.0]
+    loss, w = problem(net, 5, (3,))
+    arguments = net, loss, lcn.end_to_end(net, w), lcn.invariants(net, w), t
+    want, path = lcn.function_space_flow(*arguments, guess=w), LiftedField.path
+
+    def lose(self, t, vs):
+        out, lost = path(self, t, vs)
+        out[:, 1], lost[1] = np.nan, True
+        return out, lost
+
+    monkeypatch.setattr(LiftedField, "path", lose)
+    got = lcn.function_space_flow(*arguments, guess=w)
+    for x, y in zip(got.filters, want.filters):
+        np.testing.assert_allclose(x, y, atol=1e-6)
+        np.testing.assert_array_equal(x[:, ::2], y[:, ::2])
+
+
+@pytest.mark.parametrize("big", [1e-6, 1.0, 1e6])
+def test_a_loss_that_rises_is_seen_beside_any_other(big):
+    """By what the tolerance explains for each flow of a batch, not for the largest."""
+    v = np.array([[[big, -big], [0.6, 0.8]]] * 2)
+
+    def value(v):
+        return (v**2).sum(axis=-1) / 2
+
+    v[1, 1] *= 1 + 1e-7  # by the tolerance: it keeps its state
+    values = value(v)
+    hold_at_rest(value, values, np.array([2.0, 3.0]), 1e-9, v)
+    np.testing.assert_array_equal(v[1], v[0])
+    v[1, 1] *= 1 + 1e-5
+    with pytest.raises(lcn.FlowError, match=r"rises by 1e-05 between t = 2 and t = 3"):
+        hold_at_rest(value, value(v), np.array([2.0, 3.0]), 1e-9, v)
