@@ -244,9 +244,10 @@ def recover(f, invariants=0.0, n=4096, rtol=1e-7):
     u = np.arctan2(e[k + 1] * np.sin(step), e[k] + e[k + 1] * np.cos(step))
     u = np.where((0 <= u) & (u <= step), u, u - np.pi * np.sign(u))
     c = (e[k] + e[k + 1]) / (np.sin(u) + np.sin(step - u))
-    order = np.argsort((angle[k] + u + 1e-9) % np.pi)  # a line at angle 0 despite rounding
-    c, turn = c[order], (angle[k] + u)[order] + np.pi / 2
-    normal = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
+    line = angle[k] + u
+    order = np.argsort((line + 1e-9) % np.pi)  # at angle 0 despite rounding
+    c, line = c[order], line[order]
+    normal = np.stack([-np.sin(line), np.cos(line)], axis=-1)
     # f(x) - f(-x) = <sum of side_j c_j n_j, x>: it tells the sides.
     odd = x.T @ (y - np.roll(y, n // 2)) * (2 / n)
     sides = np.array(list(product((1, -1), repeat=len(c))))

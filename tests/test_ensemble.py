@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
 from functools import partial
 from io import StringIO
@@ -96,29 +96,38 @@ def test_failures_have_the_numbers_of_their_starts(batch):
     assert result.results == [None if x % 7 == 3 else 2.0 * x for x in starts]
 
 
-def test_failures_are_in_order_when_jobs_are_not():
-    later = threading.Event()
+class Waiting(Executor):
+    """Keeps its jobs until they are let go."""
 
+    def __init__(self, let_go):
+        self.jobs, self.let_go = [], let_go
+
+    def submit(self, task, /, *arguments):
+        self.jobs.append((Future(), partial(task, *arguments)))
+        for n in self.let_go.get(len(self.jobs), ()):
+            future, job = self.jobs[n]
+            future.set_result(job())
+        return self.jobs[-1][0]
+
+
+def test_failures_are_in_order_when_jobs_are_not():
     def task(x):
-        later.set() if x else (later.wait(10), time.sleep(0.1))
         raise ValueError(x)
 
-    with ThreadPoolExecutor(2) as pool:
-        result = lcn.ensemble(task, [0, 1], executor=pool)
+    result = lcn.ensemble(task, [0, 1], executor=Waiting({2: (1, 0)}))
     assert [f.error for f in result.failures] == ["ValueError: 0", "ValueError: 1"]
 
 
 def test_nothing_goes_on_after_an_error():
-    done = []
-
     def stop(fraction):
         raise KeyboardInterrupt
 
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(KeyboardInterrupt):
-            lcn.ensemble(lambda x: time.sleep(0.002) or done.append(x), range(200), executor=pool,
-                         progress=stop)
-    assert 0 < len(done) < 100
+    pool = Waiting({2: (0,)})
+    with pytest.raises(KeyboardInterrupt):
+        lcn.ensemble(lambda x: x, range(200), executor=pool, progress=stop)
+    assert len(pool.jobs) > 1
+    assert [future.cancelled() for future, _ in pool.jobs] == [False] + [True] * (
+        len(pool.jobs) - 1)
 
 
 @pytest.mark.parametrize(("n", "batch", "files"), [

@@ -130,14 +130,16 @@ def compiles(text):
 
 
 def mutants(root, paths):
-    """(file, line, what, new source); the second equal change of one line is "what (2)"."""
+    """(file, line, what, new source, code); the second equal change of a line is "what (2)"."""
     for path in paths:
         source, equal = path.read_text(encoding="utf-8"), Counter()
+        lines = source.splitlines()
         for line, what, new in changes(source):
             if new is not None and new != source:
                 equal[line, what] += 1
                 place = f" ({equal[line, what]})" if equal[line, what] > 1 else ""
-                yield path.relative_to(root).as_posix(), line, what + place, new
+                yield (path.relative_to(root).as_posix(), line, what + place, new,
+                       lines[line - 1].strip())
 
 
 def copy_of(root, place):
@@ -227,7 +229,7 @@ def forked(work, *args, cpu=None):
 
 def try_one(place, mutant, found, thorough=False):
     """Whether some test fails with this change, and how that was seen."""
-    name, line, _, new = mutant
+    name, line, _, new, _ = mutant
     tests, spent = [], 0.0
     reaching = found["lines"].get(f"{name}:{line}")
     if not reaching:  # run at import, or a line within a statement: all that meets the module
@@ -292,15 +294,11 @@ def main():
             importlib.import_module(name)  # what every fork then has
         os.environ |= {"PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1",
                        "MPLBACKEND": "agg"}
-        def code(mutant):
-            text = (place / mutant[0]).read_text(encoding="utf-8")
-            return text.splitlines()[mutant[1] - 1].strip()
-
         paths = [place / m for m in arguments.module or []] or [
             p for p in sorted((place / "lcnlib").rglob("*.py"))
             if "display" not in p.parts and p.name != "__init__.py"]
         sample = list(mutants(place, paths))
-        possible = {(m[0], code(m), m[2]) for m in sample}
+        possible = {(name, code, what) for name, _, what, _, code in sample}
         print(f"{len(sample)} possible changes; {arguments.count} of them, seed {arguments.seed}",
               flush=True)
         random.Random(arguments.seed).shuffle(sample)
@@ -334,17 +332,16 @@ def main():
         reasons = {(x["file"], x["code"], x["change"]): x["reason"]
                    for x in known.get("survivor", [])}
         survivors = [m for m, caught, _ in results if not caught]
-        unclear = [m for m in survivors if (m[0], code(m), m[2]) not in reasons]
+        unclear = [m for m in survivors if (m[0], m[4], m[2]) not in reasons]
         print(f"{len(unclear)} without a reason: now all tests", flush=True)
         again = {m: caught for m, caught, _ in tried(unclear, thorough=True)}
         survivors = [m for m in survivors if not again.get(m)]
-        code_of = {m: code(m) for m in survivors}
     count, slow = len(results), sum(how == LATE for *_, how in results)
     unexplained = []
     for mutant in survivors:
-        name, line, what, _ = mutant
-        reason = reasons.get((name, code_of[mutant], what))
-        print(f"{name}:{line}: {what}: {code_of[mutant]}\n    {reason or 'NO REASON KNOWN'}")
+        name, line, what, _, code = mutant
+        reason = reasons.get((name, code, what))
+        print(f"{name}:{line}: {what}: {code}\n    {reason or 'NO REASON KNOWN'}")
         unexplained += [name] * (reason is None)
     for name, text, what in sorted(set(reasons) - possible) if not arguments.module else ():
         print(f"no such change any more: {name}: {what}: {text}")

@@ -19,6 +19,7 @@ from lcnlib._core.solver import hold_at_rest
 from .. import exact
 from ..cases import NAMED, random_nets
 from ..test_flow import problem
+from .test_following import turning
 
 NETS = {**NAMED, "large": LCN((20, 20), 9), "large 2-D": LCN([(7, 7), (7, 6)]),
         "large, three layers": LCN((30, 20, 10), 3)}
@@ -213,22 +214,17 @@ def test_a_large_batch_goes_in_parts():
     assert max(np.diff(told)) < 1
 
 
-def turned(*angles):
-    """Filters of two entries, of norm one, at these angles."""
-    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-
-
 # A network, the other filter, angles of the first at the start of a step, in it, at the last
 # stage but one and at the end: of a flow that goes on and of one that is to be given up.
 HELD = {
     "turns far, but never half round": (
         LCN((2, 3), 2), [1.0, -2, 3], (0, 1.2, 2.4, 3.6), (0, 0, 0, 3.1)),
     "half round and back": (LCN((2, 3), 2), [1.0, -2, 3], (0, 1.2, 2.4, 1.2), (0, 0.1, 3.1, 0.2)),
-    "a common root, and back": (LCN((2, 2)), turned(1.0)[0], (0, 0.3, 0.6, 0.9), (0.8, 0.9, 1.1,
+    "a common root, and back": (LCN((2, 2)), turning(1.0), (0, 0.3, 0.6, 0.9), (0.8, 0.9, 1.1,
                                                                                   0.9)),
-    "a common root at last": (LCN((2, 2)), turned(1.0)[0], (2.0, 1.9, 2.0, 1.2), (2.0, 1.3, 1.1,
+    "a common root at last": (LCN((2, 2)), turning(1.0), (2.0, 1.9, 2.0, 1.2), (2.0, 1.3, 1.1,
                                                                                   0.9)),
-    "near to a common root": (LCN((2, 2)), turned(1.0)[0], (0, 0.3, 0.6, 0.9), (0.0, 0.5, 0.7,
+    "near to a common root": (LCN((2, 2)), turning(1.0), (0, 0.3, 0.6, 0.9), (0.0, 0.5, 0.7,
                                                                                1 - 1e-3)),
 }
 
@@ -240,8 +236,8 @@ def test_a_step_is_held_for_each_flow_alone(name, size, first):
     """Where a filter turns round or an edge is passed, if only inside of the step."""
     net, other, *angles = HELD[name]
     p = plan(net)
-    path = np.stack([np.hstack([size * turned(*a), np.tile(size * np.array(other), (4, 1))])
-                     for a in angles], axis=1)[[0, *[1] * (STAGES - 2), 2, 3]]
+    path = size * np.stack([np.hstack([turning(np.array(a)).T, np.tile(other, (4, 1))])
+                            for a in angles], axis=1)[[0, *[1] * (STAGES - 2), 2, 3]]
     if first:
         path = path[:, ::-1]
     branch = Branch(net, sharp_invariants(p, path[0]), path[0].copy())
